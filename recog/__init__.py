@@ -1,0 +1,3 @@
+"""recog: sequence recognition and generation with recurrent networks, for speech and handwriting."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,162 @@
+"""The records that flow through recog, and the six protocols that its parts satisfy.
+
+    corpus --prepare--> Utterance --features--> Batch --encoder--> Encoded --head--> log-probs | Loss
+    log-probs --decoder--> Hypothesis --units, times--> Transcript --score--> Report
+
+Shapes: B utterances in a batch, T frames, D features, U labels, V units (the blank is unit 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Sequence
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording (or a part of one) and what it says: one line of a manifest."""
+
+    id: str
+    split: str                                # train, dev, test, ...
+    source: str                               # the file that holds it
+    text: str
+    speaker: str = ""
+    start: float = 0.0                        # seconds into the file
+    end: float | None = None                  # seconds; None: to the end of the file
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Sound: mono, float32 in [-1, 1]."""
+
+    samples: ndarray                          # [N]
+    rate: int                                 # samples per second
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances of about one length, padded with zeros to the longest."""
+
+    ids: tuple[str, ...]
+    x: Tensor                                 # [B, T, D]
+    x_len: Tensor                             # [B], true lengths in frames
+    y: Tensor                                 # [B, U], unit numbers, padded with 0
+    y_len: Tensor                             # [B], true lengths in labels
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder makes of a batch. `penalties` is the one door for extra loss terms."""
+
+    h: Tensor                                 # [B, T, D]
+    n: Tensor                                 # [B], true lengths in frames
+    penalties: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Summed over the batch, in nats, so that batches and machines can be added exactly."""
+
+    total: Tensor                             # scalar, differentiable
+    parts: dict[str, float]                   # detached sums, by name
+    count: int                                # utterances
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One answer of a decoder, in unit numbers and frames. `parts` sum to `score`."""
+
+    units: tuple[int, ...]
+    score: float                              # natural log
+    parts: dict[str, float]                   # acoustic, lm, length
+    spans: tuple[tuple[int, int], ...]        # [start, end) in frames, one per unit
+    confidence: tuple[float, ...]             # 0 to 1, one per unit
+
+
+@dataclass(frozen=True)
+class Span:
+    """A unit or a word in its place: seconds for sound, point numbers for ink, pixel columns for images."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a file says, as shown to people. `nbest` holds the best answers, this one first."""
+
+    id: str
+    source: str
+    text: str
+    score: float
+    parts: dict[str, float]
+    words: tuple[Span, ...]
+    units: tuple[Span, ...]
+    nbest: tuple[Transcript, ...] = ()
+
+
+class Trainable(Protocol):
+    """All that the trainer knows of a model."""
+
+    def loss(self, batch: Batch) -> Loss: ...
+
+
+class Encoder(Protocol):
+    """x [B, T, D] and true lengths [B] in, `Encoded` out; `output_size` is the width of h."""
+
+    output_size: int
+
+    def __call__(self, x: Tensor, x_len: Tensor) -> Encoded: ...
+
+
+class Head(Protocol):
+    """Turns `Encoded` into a loss for training and into log-probabilities for decoding."""
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Loss: ...
+
+    def log_probs(self, encoded: Encoded) -> Tensor: ...          # [B, T, V], rows sum to one
+
+
+class LanguageModel(Protocol):
+    """Scores sequences from left to right, in natural log. A state is any immutable value."""
+
+    def start(self) -> Any: ...
+
+    def score(self, state: Any, unit: int) -> tuple[float, Any]: ...
+
+    def end(self, state: Any) -> float: ...
+
+
+class Decoder(Protocol):
+    """Search over arrays. Offline is `begin`, one `step`, `finish`; streaming is many steps."""
+
+    def begin(self) -> Any: ...
+
+    def step(self, state: Any, log_probs: ndarray) -> Any: ...     # [T, V], natural log, rows sum to one
+
+    def finish(self, state: Any) -> Sequence[Hypothesis]: ...      # best first, at least one
+
+
+class Hook(Protocol):
+    """Something that happens around each training step: noise, averaging, an extra penalty."""
+
+    def before_step(self, model: nn.Module, step: int) -> None: ...
+
+    def extra_loss(self, model: nn.Module) -> Tensor | None: ...
+
+    def after_step(self, model: nn.Module, step: int) -> None: ...
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def restore(self, state: dict[str, Tensor]) -> None: ...
