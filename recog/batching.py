@@ -1,0 +1,113 @@
+"""Batches: utterances of like length together, padding bounded, the same order for the same seed."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from .types import Batch
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How utterances are put together."""
+
+    utterances: int = 16             # at most this many in a batch
+    frames: int = 20000              # at most this many frames, padding included, as the encoder sees them
+    pool: int = 50                   # batches' worth of utterances that are sorted by length together
+
+    def __post_init__(self):
+        if min(self.utterances, self.frames, self.pool) < 1:
+            raise ValueError("utterances, frames and pool must be positive")
+
+
+def plan(lengths: np.ndarray, config: BatchConfig, rng: np.random.Generator | None) -> list[np.ndarray]:
+    """Index arrays, one per batch, that hold every utterance once. Without `rng`: sorted by length, no shuffling.
+
+    lengths: [N] frames. An utterance longer than `config.frames` makes a batch of its own.
+    """
+    order = np.argsort(lengths, kind="stable") if rng is None else rng.permutation(len(lengths))
+    batches: list[np.ndarray] = []
+    size = config.utterances * config.pool
+    for start in range(0, len(order), size):
+        pool = order[start:start + size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += _cut(pool, lengths, config)
+    if rng is not None:
+        batches = [batches[i] for i in rng.permutation(len(batches))]
+    return batches
+
+
+def _cut(pool: np.ndarray, lengths: np.ndarray, config: BatchConfig) -> list[np.ndarray]:
+    """Cuts a pool sorted by length into batches that keep both limits."""
+    batches, begin = [], 0
+    for end in range(1, len(pool) + 1):
+        full = end - begin == config.utterances
+        if end == len(pool) or full or (end - begin + 1) * lengths[pool[end]] > config.frames:
+            batches.append(pool[begin:end])
+            begin = end
+    return batches
+
+
+def waste(lengths: np.ndarray, batches: Iterable[np.ndarray]) -> float:
+    """The share of padded frames that are padding, 0 to 1."""
+    padded = used = 0
+    for batch in batches:
+        padded += len(batch) * int(lengths[batch].max())
+        used += int(lengths[batch].sum())
+    return 1 - used / padded if padded else 0.0
+
+
+def pad(ids: Sequence[str], xs: Sequence[np.ndarray], ys: Sequence[Sequence[int]]) -> Batch:
+    """xs: [T_i, D] each; ys: U_i unit numbers each."""
+    import torch
+
+    x_len = torch.tensor([len(x) for x in xs])
+    y_len = torch.tensor([len(y) for y in ys])
+    x = torch.zeros(len(xs), int(x_len.max()), xs[0].shape[1])      # torch's memory is aligned: sums repeat to the bit
+    y = torch.zeros(len(ys), max(1, int(y_len.max())), dtype=torch.long)
+    for i, (frames, labels) in enumerate(zip(xs, ys)):
+        x[i, :len(frames)] = torch.from_numpy(frames)
+        y[i, :len(labels)] = torch.tensor(labels)
+    return Batch(tuple(ids), x, x_len, y, y_len)
+
+
+def ahead(make: Callable[[int], Batch], numbers: Iterable[int], depth: int = 3) -> Iterator[Batch]:
+    """make(n) for each n, in order, prepared by one thread up to `depth` ahead. Its errors are raised here."""
+    ready: queue.Queue = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for number in numbers:
+                if stop.is_set():
+                    return
+                put((make(number), None))
+            put((None, None))
+        except BaseException as error:       # handed over, not hidden: raised in the reader below
+            put((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,63 @@
+"""Training state on disk, exact to resume from: the newest whole folder `step-N` counts, others are removed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import TrainError
+from .files import read_json, remove, writing
+
+
+def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], facts: dict[str, Any]) -> None:
+    """Writes folder/step-N with one safetensors file per group of tensors and state.json, then drops older ones."""
+    from safetensors.torch import save_file
+
+    target = folder / f"step-{step:09d}"
+    if target.exists():
+        return                               # the same step has the same state
+    with writing(target) as partial:
+        partial.mkdir()
+        for group, values in tensors.items():
+            save_file({name: value.detach().cpu().contiguous() for name, value in values.items()},
+                      partial / f"{group}.safetensors")
+        (partial / "state.json").write_text(json.dumps(facts))
+    for other in folder.glob("step-*"):
+        if other != target:
+            remove(other)
+
+
+def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """The newest state, or None when there is none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    whole = sorted(p for p in folder.glob("step-*") if p.suffix != ".partial")
+    if not whole:
+        return None
+    try:
+        return {p.stem: load_file(p) for p in whole[-1].glob("*.safetensors")}, read_json(whole[-1] / "state.json")
+    except (SafetensorError, OSError) as error:
+        raise TrainError(f"the saved state cannot be read: {error}", where=whole[-1],
+                         hint="delete this folder to train anew") from None
+
+
+def pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimizer's state as named tensors and plain values."""
+    tensors, values = {}, {}
+    for number, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            (tensors if isinstance(value, Tensor) else values)[f"{number}.{name}"] = value
+    return tensors, values
+
+
+def unpack(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in {**tensors, **values}.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

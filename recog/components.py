@@ -1,0 +1,33 @@
+"""The catalogue: what can be chosen by name in a model file. A new part is one new file and one line here."""
+
+from __future__ import annotations
+
+import importlib
+from difflib import get_close_matches
+from typing import Any
+
+from .errors import ConfigError
+
+CATALOGUE: dict[str, dict[str, str]] = {
+    "encoder": {"blstm": "recog.encoders.blstm:Blstm"},
+    "head": {"ctc": "recog.heads.ctc:Ctc"},
+    "decoder": {"greedy": "recog.decode.greedy:Greedy",
+                "beam": "recog.decode.ctc_beam:CtcBeam"},
+    "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise"},
+}
+
+
+def find(kind: str, name: str) -> Any:
+    """The class that stands in the catalogue under this kind and name. Raises ConfigError with the nearest name."""
+    names = CATALOGUE[kind]
+    if name not in names:
+        raise ConfigError(f"unknown {kind} '{name}'{nearest(name, names)}")
+    module, _, attribute = names[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def nearest(word: str, choices) -> str:
+    """' (did you mean ...)', or the whole list when nothing is near."""
+    choices = [str(choice) for choice in choices]
+    close = get_close_matches(str(word), choices, n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else f" (one of: {', '.join(choices)})"

@@ -1,0 +1,100 @@
+"""CTC prefix beam search without a language model: sums over the paths of a prefix, in compiled form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..types import Hypothesis
+from .align import best_path
+from .checks import checked
+
+
+@dataclass(frozen=True)
+class CtcBeamConfig:
+    beam: int = 16                            # prefixes kept after each frame
+    nbest: int = 1                            # hypotheses returned, at most
+    token_threshold: float | None = None      # nats below a frame's best unit at which no new prefix is tried
+    beam_threshold: float | None = None       # nats below the best prefix at which others are dropped
+    length_bonus: float = 0.0                 # nats per unit, against short answers
+
+    def __post_init__(self):
+        if self.beam < 1:
+            raise ValueError("beam must be at least 1")
+        if not 1 <= self.nbest <= self.beam:
+            raise ValueError(f"nbest must be from 1 to beam ({self.beam})")
+        for name in ("token_threshold", "beam_threshold"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0")
+        if not np.isfinite(self.length_bonus):
+            raise ValueError("length_bonus must be finite")
+
+
+@dataclass(frozen=True, eq=False)
+class Beams:
+    """The search after some frames. A value: `step` makes a new one.
+
+    The log-probabilities are kept (8 V bytes per frame), because spans are found by alignment at the
+    end; the prefix tree holds only what live prefixes share.
+    """
+
+    size: int | None                          # V, once known
+    frames: int
+    heard: tuple[np.ndarray, ...]             # the log-probabilities so far
+    tree: np.ndarray                          # [N, 4], see kernels/ctc_beam.py
+    table: np.ndarray                         # hash table of the tree
+    count: int                                # nodes in the tree
+    nodes: np.ndarray                         # [K], the live prefixes, best first
+    blank: np.ndarray                         # [K], log-probability of their paths that end in a blank
+    label: np.ndarray                         # [K], and of those that end in their last unit
+
+
+class CtcBeam:
+    """A `Decoder`. Score: log of the summed probability of a prefix's paths, plus the length bonus.
+
+    With limited beam or thresholds the acoustic part is a lower bound of the exact sum. Spans: the
+    frames of each unit on the best path of the answer. Confidence: geometric mean of the unit's
+    probability over its span.
+    """
+
+    def __init__(self, config: CtcBeamConfig = CtcBeamConfig(), size: int | None = None):
+        """size: V, when it should be checked from the first frame on."""
+        self.config, self.size = config, size
+
+    def begin(self) -> Beams:
+        from ..kernels.ctc_beam import empty_tree
+
+        tree, table = empty_tree()
+        return Beams(self.size, 0, (), tree, table, 1, nodes=np.zeros(1, np.int64),
+                     blank=np.zeros(1), label=np.full(1, -np.inf))
+
+    def step(self, state: Beams, log_probs: np.ndarray) -> Beams:
+        """log_probs: [T, V], natural log, each row sums to one. Raises DataError."""
+        from ..kernels.ctc_beam import advance
+
+        log_probs, config = checked(log_probs, state.size, first=state.frames), self.config
+        tree, table, count, nodes, blank, label = advance(
+            log_probs, config.beam, _limit(config.token_threshold), _limit(config.beam_threshold),
+            float(config.length_bonus), state.tree, state.table, state.count, state.nodes, state.blank, state.label)
+        return replace(state, size=log_probs.shape[1], frames=state.frames + len(log_probs),
+                       heard=(*state.heard, log_probs), tree=tree, table=table, count=count,
+                       nodes=nodes, blank=blank, label=label)
+
+    def finish(self, state: Beams) -> list[Hypothesis]:
+        """The best hypotheses, best first. The state stays usable: more steps may follow."""
+        from ..kernels.ctc_beam import spell
+
+        heard = np.concatenate(state.heard) if state.heard else np.zeros((0, 1))
+        answers = []
+        for node, acoustic in zip(state.nodes[:self.config.nbest], np.logaddexp(state.blank, state.label)):
+            units = spell(state.tree, node)
+            parts = {"acoustic": float(acoustic), "lm": 0.0, "length": self.config.length_bonus * len(units)}
+            path = best_path(heard, units)
+            answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
+        return answers
+
+
+def _limit(threshold: float | None) -> float:
+    return np.inf if threshold is None else float(threshold)

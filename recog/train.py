@@ -1,0 +1,242 @@
+"""The training loop. It knows of a model only that it has a `loss`; what varies is a hook with a name."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterator, Literal, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from . import checkpoint, optim
+from .batching import BatchConfig
+from .errors import TrainError
+from .examples import Examples
+from .perturb import PerturbConfig
+from .progress import Metrics, Progress
+from .types import Batch, Hook
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained."""
+
+    epochs: int = 50                     # passes over the training set, at most
+    seed: int = 1                        # of the initial weights, the order, the noise: all of it
+    clip: float = 0.0                    # gradient norm is cut to this; 0: never
+    average: float = 0.0                 # decay of the running average of the weights, which is then the model; 0: none
+    patience: int = 0                    # evaluations without progress before stopping; 0: all epochs are run
+    evaluate_every: int = 1              # epochs between evaluations on the development set
+    metric: Literal["error", "loss"] = "error"   # what the best model is best in, on the development set
+    precision: Literal["float32", "bfloat16"] = "float32"   # bfloat16: mixed precision, on CUDA only
+    checkpoint_seconds: float = 120.0    # time between saved states
+    optimizer: optim.OptimizerConfig = field(default_factory=optim.OptimizerConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    perturb: PerturbConfig = field(default_factory=PerturbConfig)
+
+    def __post_init__(self):
+        if self.epochs < 1 or self.evaluate_every < 1 or self.patience < 0 or self.clip < 0:
+            raise ValueError("epochs and evaluate_every must be at least 1, patience and clip at least 0")
+        if not 0 <= self.average < 1:
+            raise ValueError("average must be at least 0 and below 1")
+
+
+@dataclass
+class Progressed:
+    """Where a run stands: all that a state folder holds beside tensors."""
+
+    step: int = 0                        # updates made
+    epoch: int = 0                       # the epoch under way
+    batch: int = 0                       # batches of it that are done
+    loss: float = 0.0                    # sum over them, nats
+    count: int = 0                       # utterances in them
+    best: float = math.inf
+    best_epoch: int = 0
+    idle: int = 0                        # evaluations since the best
+    factor: float = 1.0                  # of the learning rate, halved on a plateau
+    averaged: int = 0                    # steps that the average has seen
+    seconds: float = 0.0                 # training time so far
+
+
+class Training:
+    """A run in the making: model, optimizer, average and progress, in and out of a state folder."""
+
+    def __init__(self, model: nn.Module, config: TrainConfig, hooks: Sequence[Hook], folder: Path):
+        self.model, self.config, self.hooks = model, config, hooks
+        self.folder = folder
+        self.optimizer = optim.make(config.optimizer, model.parameters())
+        self.average = optim.Average(model, config.average) if config.average else None
+        self.best: dict[str, Tensor] = {}
+        self.at = Progressed()
+        self._saved = time.monotonic()
+
+    def restore(self) -> bool:
+        """Takes up the newest saved state; false when there is none."""
+        found = checkpoint.load(self.folder / "state")
+        if found is None:
+            return False
+        tensors, facts = found
+        self.model.load_state_dict(tensors["model"])
+        checkpoint.unpack(self.optimizer, tensors.get("optimizer", {}), facts["optimizer"])
+        self.at = Progressed(**facts["at"])
+        self.best = tensors.get("best", {})
+        if self.average:
+            self.average.weights, self.average.steps = tensors["average"], self.at.averaged
+            self.average.weights = {name: w.to(self._device) for name, w in self.average.weights.items()}
+        for number, hook in enumerate(self.hooks):
+            hook.restore(tensors.get(f"hook{number}", {}))
+        return True
+
+    def save(self) -> None:
+        packed, values = checkpoint.pack(self.optimizer)
+        groups = {"model": self.model.state_dict(), "optimizer": packed, "best": self.best}
+        if self.average:
+            groups["average"], self.at.averaged = self.average.weights, self.average.steps
+        groups |= {f"hook{number}": hook.state() for number, hook in enumerate(self.hooks)}
+        checkpoint.save(self.folder / "state", self.at.step, {k: v for k, v in groups.items() if v},
+                        {"at": asdict(self.at), "optimizer": values})
+        self._saved = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self._saved > self.config.checkpoint_seconds
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def update(self, batch: Batch, done: float) -> float:
+        """One step: gives the summed loss in nats. Everything random in it follows from (seed, step)."""
+        config, at = self.config, self.at
+        torch.manual_seed(hash((config.seed, at.step)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = at.factor * optim.rate_at(config.optimizer, done / config.epochs)
+        self.model.train()
+        batch = to_device(batch, self._device)
+        for hook in self.hooks:
+            hook.before_step(self.model, at.step)
+        with _autocast(config.precision, self._device):
+            loss = self.model.loss(batch)
+        total = loss.total / loss.count
+        for hook in self.hooks:
+            extra = hook.extra_loss(self.model)
+            total = total if extra is None else total + extra
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        for hook in self.hooks:
+            hook.before_update(self.model)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
+        if not (math.isfinite(total.item()) and math.isfinite(norm.item())):
+            raise TrainError(f"the loss or its gradient is not a number at step {at.step}, in the batch of {', '.join(batch.ids)}",
+                             hint="look at these utterances, or lower train.optimizer.rate or set train.clip")
+        self.optimizer.step()
+        for hook in self.hooks:
+            hook.after_step(self.model, at.step)
+        if self.average:
+            self.average.update(self.model)
+        at.step, at.batch, at.loss, at.count = at.step + 1, at.batch + 1, at.loss + loss.total.item(), at.count + loss.count
+        return loss.total.item()
+
+    def judge(self, evaluate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
+        """Evaluates (the average, if there is one), keeps the weights if they are the best so far."""
+        self.model.eval()
+        with self.average.inside(self.model) if self.average else nullcontext():
+            scores = evaluate(self.model)
+            value, at = scores[self.config.metric], self.at
+            if value < at.best or not self.best:
+                at.best, at.best_epoch, at.idle = value, at.epoch + 1, 0
+                self.best = {name: w.detach().cpu().clone() for name, w in self.model.state_dict().items()}
+            else:
+                at.idle += 1
+        plateau = self.config.optimizer
+        if plateau.schedule == "plateau" and at.idle and at.idle % plateau.plateau_patience == 0:
+            at.factor /= 2
+        return scores
+
+
+def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], dict[str, float]], config: TrainConfig,
+          folder: Path, hooks: Sequence[Hook] = ()) -> Progressed:
+    """Trains in place, leaves the best weights in the model, and says where it stood.
+
+    `evaluate` gives the development set's "loss" and "error". Killed at any moment, the same call goes on from
+    folder/state and ends with the same weights (same machine, same number of threads).
+    """
+    run = Training(model, config, hooks, folder)
+    resumed = run.restore()
+    at, metrics = run.at, Metrics(folder, run.at.step)
+    with Progress(config.epochs) as progress, _interruptible() as interrupted:
+        if resumed:
+            progress.say(f"train: resumed at epoch {at.epoch + 1}, batch {at.batch}")
+        while at.epoch < config.epochs and not (config.patience and at.idle >= config.patience):
+            size, padding, began = examples.batches_in(at.epoch), examples.waste(at.epoch), time.monotonic()
+            frames = 0
+            for batch in examples.epoch(at.epoch, at.batch):
+                done = at.epoch + at.batch / size
+                loss = run.update(batch, done)
+                frames += int(batch.x_len.sum())
+                progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
+                if interrupted.is_set() or (run.due and at.batch < size):
+                    at.seconds, began = at.seconds + time.monotonic() - began, time.monotonic()
+                    run.save()
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+            spent = time.monotonic() - began
+            row: dict[str, Any] = {"step": at.step, "epoch": at.epoch + 1, "train_loss": at.loss / at.count,
+                                   "rate": run.optimizer.param_groups[0]["lr"], "padding": padding,
+                                   "frames_per_second": frames / spent}
+            if (at.epoch + 1) % config.evaluate_every == 0 or at.epoch + 1 == config.epochs:
+                row |= {f"dev_{name}": value for name, value in run.judge(evaluate).items()}
+            at.seconds += time.monotonic() - began
+            at.epoch, at.batch, at.loss, at.count = at.epoch + 1, 0, 0.0, 0
+            metrics.add(row | {"seconds": at.seconds})
+            progress.say(_line(row, config, at))
+            if run.due or at.epoch == config.epochs:
+                run.save()
+    model.load_state_dict(run.best)
+    return at
+
+
+def _line(row: dict[str, Any], config: TrainConfig, at: Progressed) -> str:
+    left = at.seconds / at.epoch * (config.epochs - at.epoch)
+    dev = "".join(f"  dev {name} {row['dev_' + name]:.4f}" for name in ("loss", "error") if "dev_" + name in row)
+    return (f"train: epoch {row['epoch']}/{config.epochs}  loss {row['train_loss']:.4f}{dev}  best {at.best:.4f}"
+            f"  rate {row['rate']:.1e}  {row['frames_per_second']:.0f} frames/s  padding {row['padding']:.1%}  left {left / 60:.1f} min")
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    if device.type == "cpu":
+        return batch
+    return Batch(batch.ids, *(t.to(device, non_blocking=True) for t in (batch.x, batch.x_len, batch.y, batch.y_len)))
+
+
+def _autocast(precision: str, device: torch.device):
+    if precision == "bfloat16" and device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM ask for a stop after the present step; a second one stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number, frame) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
