@@ -204,7 +204,7 @@ def _check_sphere(head: bytes, size: int, name: str) -> None:
         count, rate, begin = int(fields["sample_count"]), int(fields["sample_rate"]), int(lines[1])
     except (KeyError, ValueError):
         return                               # libsndfile says what is missing
-    if size - begin < count * frame:
+    if size - begin < count * frame and rate > 0:
         raise _cut(name, (size - begin) / frame / rate, count / rate)
 
 

@@ -88,8 +88,8 @@ def plain_beam(log_probs, beam, bonus=0.0, token_threshold=np.inf, beam_threshol
     return [(p, float(np.logaddexp(*beams[p]))) for p in beams]
 
 
-def beam(**settings) -> CtcBeam:
-    return CtcBeam(CtcBeamConfig(**settings))
+def beam(**options) -> CtcBeam:
+    return CtcBeam(CtcBeamConfig(**options))
 
 
 def check_spans(hypothesis, frames):
@@ -212,8 +212,6 @@ def test_scores_against_torch_ctc_loss(seed, frames, units, width):
                                               [frames], [len(h.units)], reduction="sum").item()
         assert h.parts["acoustic"] <= exact + 1e-9
         assert align(log_probs, h.units).score <= exact + 1e-9
-        if units ** frames <= width:
-            assert h.parts["acoustic"] == pytest.approx(exact, abs=1e-9)
 
 
 def test_unlimited_beam_equals_torch_ctc_loss():
@@ -221,8 +219,8 @@ def test_unlimited_beam_equals_torch_ctc_loss():
 
     log_probs = random_log_probs(5, 9, 3)
     found = decode(beam(beam=3 ** 9, nbest=3 ** 9), log_probs)
-    assert len(found) > 500
-    for h in found[::50]:
+    assert {h.units for h in found} == set(all_paths(9, 3)[1])
+    for h in found[::10]:
         exact = -torch.nn.functional.ctc_loss(torch.from_numpy(log_probs)[:, None], torch.tensor([h.units]).long(),
                                               [9], [len(h.units)], reduction="sum").item()
         assert h.score == pytest.approx(exact, abs=1e-9)
@@ -387,12 +385,12 @@ def test_units_outside_the_row_are_a_mistake(units):
         align(GOOD, units)
 
 
-@pytest.mark.parametrize("settings, message", [
+@pytest.mark.parametrize("options, message", [
     ({"beam": 0}, "beam must be at least 1"), ({"nbest": 0}, "nbest must be"), ({"beam": 4, "nbest": 5}, "nbest must be"),
     ({"token_threshold": 0.0}, "token_threshold must be above 0"),
     ({"beam_threshold": -1.0}, "beam_threshold must be above 0"),
     ({"beam_threshold": float("nan")}, "beam_threshold must be above 0"),
     ({"length_bonus": float("nan")}, "length_bonus must be finite")])
-def test_settings_that_cannot_be(settings, message):
+def test_settings_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
-        CtcBeamConfig(**settings)
+        CtcBeamConfig(**options)

@@ -1,0 +1,117 @@
+"""From a corpus to stored features: the stages `prepare` and `features`, shared by all models of a recipe."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Iterable, Iterator
+
+import numpy as np
+
+from . import audio, manifest
+from .augment import channel, speed
+from .errors import DataError
+from .features import FeatureConfig, extract
+from .files import digest, digest_of
+from .ledger import say
+from .recipe import Recipe, ViewsConfig
+from .store import shard_path, write_shard
+from .types import Utterance, Waveform
+
+SHARD = 128                                  # utterances to a shard: one unit of parallel work and of resuming
+
+
+def fingerprint(corpus: Path) -> str:
+    """Changes when a file of the corpus comes, goes, or is written. Reads no file."""
+    rows = []
+    for folder, folders, files in os.walk(corpus):
+        folders.sort()
+        for name in sorted(files):
+            stat = os.stat(os.path.join(folder, name))
+            rows.append([os.path.relpath(os.path.join(folder, name), corpus), stat.st_size, stat.st_mtime_ns])
+    return digest_of(rows)
+
+
+def prepare(recipe: Recipe, corpus: Path, folder: Path) -> dict:
+    """Writes manifest.jsonl; gives its digest and the counts per split."""
+    counts: Counter[str] = Counter()
+
+    def counted(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+        for utterance in utterances:
+            counts[utterance.split] += 1
+            yield utterance
+
+    path = folder / "manifest.jsonl"
+    manifest.write(path, counted(manifest.check(recipe.prepare()(corpus), recipe.config.expect, corpus)))
+    for split in ("train", recipe.config.dev, *recipe.config.test):
+        if not counts[split]:
+            raise DataError(f"has no utterance in the split '{split}'", where=corpus, hint="splits are named in recipe.toml")
+    say("prepare: " + ", ".join(f"{split} {count}" for split, count in sorted(counts.items())) + " utterances")
+    return {"manifest": digest(path), "counts": dict(counts)}
+
+
+def store_features(path: Path, splits: list[str], features: FeatureConfig, views: ViewsConfig, folder: Path) -> dict:
+    """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept."""
+    utterances = [u for u in manifest.read(path) if u.split in splits]
+    parts = [(folder, number, utterances[start:start + SHARD], features, views)
+             for number, start in enumerate(range(0, len(utterances), SHARD))]
+    todo = [part for part in parts if not shard_path(folder, part[1]).exists()]
+    workers = min(os.cpu_count() or 1, len(todo))
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+            frames = sum(pool.map(_shard, todo))
+    else:
+        frames = sum(map(_shard, todo))
+    hours = frames * features.step_ms / 3.6e6
+    say(f"features: {len(utterances)} utterances, {hours:.2f} hours with all copies")
+    return {"utterances": len(utterances)}
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _shard(part: tuple) -> int:
+    folder, number, utterances, features, views = part
+    total = 0
+
+    def items() -> Iterator[tuple[str, int, np.ndarray]]:
+        nonlocal total
+        for utterance in utterances:
+            for view, wave in enumerate(sounds(utterance, features.rate, views)):
+                frames = _frames(utterance, wave, features)
+                total += len(frames)
+                yield utterance.id, view, frames
+
+    write_shard(folder, number, items())
+    return total
+
+
+def sounds(utterance: Utterance, rate: int, views: ViewsConfig) -> Iterator[Waveform]:
+    """The utterance as it is; or, for training, its copies at other speeds and through other channels."""
+    try:
+        wave = audio.read(utterance.source, rate=rate, start=utterance.start, end=utterance.end)
+    except DataError as error:
+        raise DataError(f"utterance '{utterance.id}': {error.what}", where=error.where, hint=error.hint) from None
+    if utterance.split != "train":
+        yield wave
+        return
+    for factor in views.speeds:
+        yield replace(wave, samples=speed(wave.samples, factor))
+    for copy in range(views.channels):
+        rng = np.random.default_rng([views.seed, copy, *utterance.id.encode()])
+        samples = speed(wave.samples, float(rng.choice(views.channel_speeds)))
+        yield replace(wave, samples=channel(samples, rate, rng, views.channel))
+
+
+def _frames(utterance: Utterance, wave: Waveform, features: FeatureConfig) -> np.ndarray:
+    try:
+        return extract(wave, features)
+    except DataError as error:
+        raise DataError(f"utterance '{utterance.id}': {error.what}", where=utterance.source, hint=error.hint) from None

@@ -1,0 +1,87 @@
+"""Judging a model on a set of utterances: during training by best path, afterwards by every decoder asked for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from .batching import BatchConfig
+from .components import find
+from .config import Component
+from .decode import decode
+from .decode.greedy import Greedy
+from .examples import Example, Examples
+from .files import write_text
+from .modeldir import LoadedModel
+from .score import error_rate
+from .store import Store, write_shard
+from .text import Units
+from .train import to_device
+from .types import Utterance
+
+
+class DevelopmentSet:
+    """Called with a model, gives {"loss": nats per utterance, "error": errors per reference token}."""
+
+    def __init__(self, examples: Examples, units: Units, texts: Sequence[str], unit: str):
+        self.examples, self.units, self.unit = examples, units, unit
+        self.texts = {example.id: text for example, text in zip(examples.examples, texts)}
+
+    @torch.inference_mode()
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        total, references, answers = 0.0, [], []
+        device = next(model.parameters()).device
+        for batch in self.examples.in_order():
+            batch = to_device(batch, device)
+            total += model.loss(batch).total.item()
+            log_probs, n = model.log_probs(batch.x, batch.x_len)
+            for id, rows, length in zip(batch.ids, log_probs.cpu().numpy(), n.tolist()):
+                references.append(self.texts[id])
+                answers.append(self.units.decode(decode(Greedy(), rows[:length])[0].units))
+        return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit)}
+
+
+def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Sequence[Component],
+                 out: Path) -> dict[str, float]:
+    """Writes reference.tsv, DECODER.tsv and the log-probabilities of a split; gives each decoder's real-time factor."""
+    out.mkdir(exist_ok=True)
+    found = log_probs_of(loaded, store, [u.id for u in utterances])
+    write_shard(out / "log_probs", 0, ((id, 0, rows) for id, rows in found.items()))
+    write_text(out / "reference.tsv", "".join(f"{u.id}\t{u.text}\n" for u in utterances))
+    seconds = sum(store.length(u.id) for u in utterances) * loaded.config.features.step_ms / 1000
+    factors = {}
+    for name, component in named(decoders).items():
+        decoder = find("decoder", component.kind)(component.config)
+        decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
+        began = time.perf_counter()
+        answers = {id: loaded.units.decode(decode(decoder, rows)[0].units) for id, rows in found.items()}
+        factors[name] = (time.perf_counter() - began) / seconds
+        write_text(out / f"{name}.tsv", "".join(f"{id}\t{text}\n" for id, text in answers.items()))
+    return factors
+
+
+def named(decoders: Sequence[Component]) -> dict[str, Component]:
+    """Decoders by kind; the second of a kind is kind-2, and so on."""
+    names: dict[str, Component] = {}
+    for component in decoders:
+        same = sum(name.split("-")[0] == component.kind for name in names)
+        names[component.kind if not same else f"{component.kind}-{same + 1}"] = component
+    return names
+
+
+@torch.inference_mode()
+def log_probs_of(loaded: LoadedModel, store: Store, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """[T, V] for each utterance, in the order given."""
+    examples = Examples(store, [Example(id, ()) for id in ids], loaded.config.features, loaded.normalizer, BatchConfig())
+    device = next(loaded.model.parameters()).device
+    found = {}
+    for batch in examples.in_order():
+        batch = to_device(batch, device)
+        log_probs, n = loaded.model.log_probs(batch.x, batch.x_len)
+        found.update((id, rows[:length]) for id, rows, length in zip(batch.ids, log_probs.cpu().numpy(), n.tolist()))
+    return {id: found[id] for id in ids}

@@ -1,0 +1,76 @@
+"""What a finished stage has recorded, so that running again resumes, skips what is unchanged, and trusts nothing stale."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from .errors import ConfigError
+from .files import digest_of, read_json, remove, write_json
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a recipe and all that its result follows from.
+
+    `version` grows when the code of the stage changes its results; `inputs` are digests of what it reads.
+    """
+
+    name: str
+    folder: Path
+    version: int
+    settings: Any
+    inputs: dict[str, str]
+    costly: bool = False                     # its result is not thrown away without --force
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return {"version": self.version, "settings": self.settings, "inputs": self.inputs}
+
+
+def run(stage: Stage, work: Callable[[Path], Any], force: bool = False) -> dict[str, Any]:
+    """Does `work(folder)` unless an equal run has finished; gives what the work returned, as JSON.
+
+    A started but unfinished run with the same key is taken up (the folder is left as it is). One with
+    another key is removed first; if that would cost much, ConfigError says which settings differ.
+    """
+    done, begun = stage.folder / "done.json", stage.folder / "begun.json"
+    old = read_json(done) if done.exists() else {"key": read_json(begun)} if begun.exists() else None
+    if old is not None and old["key"] == stage.key and not force:
+        if done.exists():
+            say(f"{stage.name}: skip, unchanged")
+            return old["result"]
+        say(f"{stage.name}: going on where it stopped")
+    else:
+        if old is not None:
+            changes = ", ".join(differences(old["key"], stage.key)) or "asked for by --force"
+            if stage.costly and not force:
+                raise ConfigError(f"was run with other settings ({changes})", where=stage.folder,
+                                  hint="--force starts it anew; --name NAME keeps both")
+            say(f"{stage.name}: again ({changes})")
+        remove(stage.folder)
+        stage.folder.mkdir(parents=True)
+        write_json(begun, stage.key)
+    result = work(stage.folder)
+    write_json(done, {"key": stage.key, "result": result})
+    return result
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Where two JSON values differ, as 'settings.train.epochs 10 -> 20'."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [line for key in sorted({*old, *new})
+                for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)]
+    return [] if old == new else [f"{path.removeprefix('settings.')} {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else digest_of(value)[:8]
+
+
+def say(line: str) -> None:
+    """Talk goes to stderr; results go to stdout."""
+    print(line, file=sys.stderr, flush=True)

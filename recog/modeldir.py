@@ -1,0 +1,132 @@
+"""A model is a folder that explains itself and cannot run anything.
+
+    model.json           format version, settings, digests, provenance, scores, data licence
+    weights.safetensors  float32 (or float16, widened on loading)
+    units.json           the inventory
+    normalizer.json      the training set's mean and deviation (normalize = "corpus" only)
+
+Loading unpickles nothing and imports only what the catalogue knows; every file's size and digest is checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .components import nearest
+from .config import build as build_config, plain
+from .errors import ConfigError, DataError, ModelError
+from .features import Normalizer
+from .files import digest, read_json, write_json, writing
+from .models.recognizer import Recognizer, RecognizerConfig, build
+from .text import Units
+
+FORMAT = 1
+_WEIGHTS, _UNITS, _NORMALIZER = "weights.safetensors", "units.json", "normalizer.json"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A recognizer ready for use (in evaluation mode), with all that goes with it."""
+
+    name: str
+    config: RecognizerConfig
+    model: Recognizer
+    units: Units
+    normalizer: Normalizer | None
+    info: dict[str, Any]                 # model.json as it stands
+
+
+def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
+         facts: dict[str, Any], half: bool = False) -> None:
+    """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ..."""
+    from safetensors.torch import save_file
+
+    kind = torch.float16 if half else torch.float32
+    with writing(folder) as partial:
+        partial.mkdir()
+        save_file({key: value.detach().to("cpu", kind).contiguous() for key, value in model.state_dict().items()},
+                  partial / _WEIGHTS)
+        units.save(partial / _UNITS)
+        if normalizer is not None:
+            normalizer.save(partial / _NORMALIZER)
+        files = {p.name: {"bytes": p.stat().st_size, "sha256": digest(p)} for p in sorted(partial.iterdir())}
+        write_json(partial / "model.json", {**facts, "format": FORMAT, "name": name, "config": plain(config), "files": files,
+                                            "weights": sum(w.numel() for w in model.parameters())})
+
+
+def load(folder: Path) -> LoadedModel:
+    """Raises ModelError naming the file that is missing, cut short, altered or at odds with another."""
+    info = _info(folder)
+    try:
+        config = build_config(RecognizerConfig, info["config"], where=folder / "model.json")
+    except ConfigError as error:
+        raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
+    try:
+        units = Units.load(folder / _UNITS)
+        normalizer = Normalizer.load(folder / _NORMALIZER) if config.features.normalize == "corpus" else None
+    except DataError as error:
+        raise ModelError(error.what, where=error.where, hint="the model folder is incomplete: copy or train it again") from None
+    if normalizer is not None and len(normalizer.mean) != config.features.width:
+        raise ModelError(f"has {len(normalizer.mean)} values, the features have {config.features.width}", where=folder / _NORMALIZER)
+    model = build(config, len(units))
+    _fill(model, folder / _WEIGHTS)
+    return LoadedModel(info["name"], config, model.eval(), units, normalizer, info)
+
+
+def _info(folder: Path) -> dict[str, Any]:
+    if not (folder / "model.json").is_file():
+        raise ModelError("is not a model folder: it has no model.json", where=folder)
+    try:
+        info = read_json(folder / "model.json")
+        version, files = info["format"], dict(info["files"])
+        info["name"], info["config"]
+    except (DataError, KeyError, TypeError, ValueError):
+        raise ModelError("is not a model description", where=folder / "model.json", hint="was it cut short or edited?") from None
+    if version != FORMAT:
+        raise ModelError(f"has format {version}, this recog reads format {FORMAT}", where=folder, hint="use the recog that made it")
+    for name, facts in files.items():
+        file = folder / Path(name).name
+        if not file.is_file():
+            raise ModelError("is missing", where=file, hint="the model folder is incomplete: copy or train it again")
+        if file.stat().st_size != facts["bytes"]:
+            raise ModelError(f"has {file.stat().st_size} bytes, not {facts['bytes']}", where=file, hint="it was cut short: copy it again")
+        if digest(file) != facts["sha256"]:
+            raise ModelError("was altered: its digest is not the one in model.json", where=file, hint="copy or train it again")
+    return info
+
+
+def _fill(model: nn.Module, path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict({key: value.float() for key, value in load_file(path).items()}, strict=True)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise ModelError(f"cannot be read: {error}", where=path) from None
+    except RuntimeError as error:
+        raise ModelError("does not fit the settings in model.json: " + str(error).split("\n", 1)[-1].strip(), where=path) from None
+
+
+def bundled() -> list[str]:
+    """Names of the models that come with recog."""
+    return sorted(p.parent.name for p in _pretrained().glob("*/model.json"))
+
+
+def locate(name: str | Path) -> Path:
+    """A model's folder, from its path or the name of a bundled model."""
+    if (Path(name) / "model.json").is_file():
+        return Path(name)
+    if str(name) in bundled():
+        return _pretrained() / str(name)
+    if Path(name).exists():
+        raise ModelError("is not a model folder: it has no model.json", where=name)
+    raise ModelError(f"no model folder and no bundled model has this name{nearest(str(name), bundled())}", where=name)
+
+
+def _pretrained() -> Path:
+    return Path(__file__).parent / "pretrained"

@@ -1,0 +1,96 @@
+"""What a run leaves for people: the scored table, the model's provenance, a row in RESULTS.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .files import read_json, write_json, write_text
+from .recipe import Recipe
+from .report import as_json, render
+from .score import Report, ScoreConfig, score_files
+from .train import Progressed
+
+NAMES = {"word": "WER", "char": "CER", "phone": "PER"}
+
+
+def provenance(recipe: Recipe, name: str, ended: Progressed, device: object) -> dict[str, Any]:
+    """How a model came to be."""
+    import torch
+
+    return {"recipe": recipe.name, "model": name, "recipe_digest": recipe.digest(), "recog": __version__, "torch": torch.__version__,
+            "epochs": ended.epoch, "best_epoch": ended.best_epoch, "steps": ended.step, "minutes": round(ended.seconds / 60, 1),
+            "device": str(device), "threads": torch.get_num_threads(), "machine": machine(), "date": date.today().isoformat()}
+
+
+def machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def score_run(folder: Path, recipe: Recipe, trained: dict[str, Any], decoded: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Scores every decoded split; writes reports, puts the figures into model.json, and gives the table."""
+    scores: dict[str, Any] = {}
+    for split, factors in decoded["real_time_factors"].items():
+        for decoder in factors:
+            for unit in recipe.config.score:
+                report = score_files(folder / "decode" / split / "reference.tsv", folder / "decode" / split / f"{decoder}.tsv",
+                                     ScoreConfig(unit=unit))
+                write_text(out / f"{split}.{decoder}.{unit}.txt", render(report, alignments=True) + "\n")
+                write_json(out / f"{split}.{decoder}.{unit}.json", as_json(report))
+                scores.setdefault(split, {}).setdefault(decoder, {})[unit] = _figures(report)
+    table = _table(recipe, trained, decoded, scores)
+    write_text(out / "table.txt", table + "\n")
+    info = read_json(folder / "model" / "model.json")
+    write_json(folder / "model" / "model.json", {**info, "scores": scores})
+    from .runreport import write_report
+
+    write_report(folder, recipe, out.parent / "report.html")
+    return {"table": table, "scores": scores}
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    return {"error_rate": report.error_rate, "interval": report.interval, "errors": report.total.errors,
+            "tokens": report.total.reference, "utterances": len(report.rows)}
+
+
+def _table(recipe: Recipe, trained: dict, decoded: dict, scores: dict) -> str:
+    lines = [f"{recipe.name}: best of {trained['epochs']} epochs: {trained['best_epoch']}, {trained['minutes']} minutes of training",
+             f"{'split':8} {'decoder':10} " + "".join(f"{NAMES[unit] + ' %':>8} {'95 % interval':>16} {'errors':>12} " for unit in recipe.config.score)
+             + f"{'real time':>10}"]
+    for split, decoders in scores.items():
+        for decoder, units in decoders.items():
+            cells = "".join(f"{100 * f['error_rate']:8.2f} {_interval(f['interval']):>16} {f['errors']:>5} / {f['tokens']:<5}" for f in units.values())
+            lines.append(f"{split:8} {decoder:10} {cells}{decoded['real_time_factors'][split][decoder]:>10.5f}")
+    return "\n".join(lines)
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return f"[{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]" if interval else "-"
+
+
+def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
+    """Appends one row per test split and decoder to the recipe's RESULTS.md, from what the run wrote."""
+    info = read_json(folder / "model" / "model.json")
+    made = info["provenance"]
+    path = recipe.folder / "RESULTS.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
+    for split in recipe.config.test:
+        for decoder, units in info["scores"][split].items():
+            figures = ", ".join(f"{NAMES[unit]} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for unit, f in units.items())
+            text += (f"| {made['date']} | {model} | {info['weights']:,} | {split} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
+                     f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")
+    write_text(path, text)
+    return path
+
+
+_HEAD = """# Results of `{name}`
+
+Each row was written by `recog run ... --record`, none by hand. Error rates in percent with 95 % bootstrap intervals over utterances.
+
+| date | model | weights | split | decoder | error | training | machine | command |
+|---|---|---|---|---|---|---|---|---|
+"""

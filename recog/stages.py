@@ -1,0 +1,201 @@
+"""`recog run`: a recipe from corpus to scored table. Stages: prepare, features, units, train, decode, score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Callable
+
+import torch
+
+from . import corpus as corpus_stages
+from . import manifest, modeldir, results
+from .batching import BatchConfig
+from .components import find
+from .config import plain
+from .errors import ConfigError, DataError
+from .evaluation import DevelopmentSet, decode_split
+from .examples import Example, Examples
+from .features import Normalizer
+from .files import digest, digest_of, read_json
+from .heads.ctc import frames_needed
+from .ledger import Stage, run as run_stage, say
+from .models.recognizer import build
+from .perturb import PerturbConfig
+from .recipe import Experiment, Recipe
+from .store import Store
+from .text import Units, learn
+from .train import train
+
+STAGES = ("prepare", "features", "units", "train", "decode", "score")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a recipe: what, on what, and where its results go."""
+
+    recipe: Recipe
+    experiment: Experiment
+    corpus: Path | None
+    exp: Path                                # results go to exp/RECIPE/...
+    name: str                                # ... and those of this model to exp/RECIPE/NAME/
+    force: bool = False
+
+    @property
+    def home(self) -> Path:
+        return self.exp / self.recipe.name
+
+    @property
+    def folder(self) -> Path:
+        return self.home / self.name
+
+    @property
+    def splits(self) -> list[str]:
+        config = self.recipe.config
+        return list(dict.fromkeys(["train", config.dev, *config.test]))
+
+    @property
+    def manifest(self) -> Path:
+        return self.home / "prepare" / "manifest.jsonl"
+
+    @property
+    def features(self) -> Path:
+        """Shared by all models whose features before normalization are the same."""
+        return self.home / f"features-{digest_of(self.feature_settings)[:8]}"
+
+    @property
+    def feature_settings(self) -> dict[str, Any]:
+        shaping = replace(self.experiment.features, normalize="none", stack=1)    # these two are applied on reading
+        return {"features": plain(shaping), "views": plain(self.experiment.views), "splits": self.splits}
+
+
+def run(run: Run, until: str = "score") -> str:
+    """Runs the stages up to `until`; what is unchanged is skipped. Gives the scored table ('' before `score`)."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    done: dict[str, dict[str, Any]] = {}
+    for name in STAGES[:STAGES.index(until) + 1]:
+        stage, work = _PLAN[name](run, done, device)
+        done[name] = run_stage(stage, work, run.force and name != "prepare")
+    return done["score"]["table"] if "score" in done else ""
+
+
+Planned = tuple[Stage, Callable[[Path], dict[str, Any]]]
+
+
+def _prepare(run: Run, done: dict, device: torch.device) -> Planned:
+    recipe, folder = run.recipe, run.home / "prepare"
+    if recipe.config.generated:
+        source, inputs = folder / "corpus", {}
+    elif run.corpus is None:
+        raise ConfigError("this recipe needs a corpus", where=recipe.folder, hint="--corpus FOLDER; see its README.md")
+    elif not run.corpus.is_dir():
+        raise DataError("there is no such folder", where=run.corpus, hint="--corpus names the folder that holds the corpus")
+    else:
+        source, inputs = run.corpus.resolve(), {"corpus": corpus_stages.fingerprint(run.corpus)}
+    settings = {"recipe": recipe.digest(), "expect": recipe.config.expect, "corpus": str(source)}
+    return Stage("prepare", folder, 1, settings, inputs), lambda out: corpus_stages.prepare(recipe, source, out)
+
+
+def _features(run: Run, done: dict, device: torch.device) -> Planned:
+    stage = Stage("features", run.features, 1, run.feature_settings, {"manifest": done["prepare"]["manifest"]})
+    return stage, lambda out: corpus_stages.store_features(run.manifest, run.splits, run.experiment.features,
+                                                           run.experiment.views, out)
+
+
+def _units(run: Run, done: dict, device: torch.device) -> Planned:
+    config = run.experiment.units
+
+    def work(out: Path) -> dict[str, Any]:
+        units = learn(config, (u.text for u in manifest.read(run.manifest, "train")))
+        units.save(out / "units.json")
+        say(f"units: {len(units) - 1} {config.kind} units and the blank")
+        return {"units": digest(out / "units.json"), "count": len(units)}
+
+    return Stage("units", run.folder / "units", 1, plain(config), {"manifest": done["prepare"]["manifest"]}), work
+
+
+def _train(run: Run, done: dict, device: torch.device) -> Planned:
+    experiment, recipe = run.experiment, run.recipe
+    settings = plain(experiment) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
+    del settings["decoders"]
+    settings["train"].pop("checkpoint_seconds")              # changes nothing but the time lost by a kill
+    inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
+    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device)
+
+
+def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
+    experiment, config = run.experiment, run.experiment.train
+    units = Units.load(run.folder / "units" / "units.json")
+    store = Store(run.features)
+    utterances = {split: list(manifest.read(run.manifest, split)) for split in ("train", run.recipe.config.dev)}
+    normalizer = None
+    if experiment.features.normalize == "corpus":
+        normalizer = Normalizer.fit(store.frames(u.id, view) for u in utterances["train"] for view in range(store.views(u.id)))
+    torch.manual_seed(config.seed)
+    model = build(experiment.recognizer, len(units)).to(device)
+
+    def examples(split: str, batch: BatchConfig, perturb: PerturbConfig) -> Examples:
+        rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'"))) for u in utterances[split]]
+        refuse_short(rows, store, experiment, out / "too_short.txt")
+        return Examples(store, rows, experiment.features, normalizer, batch, perturb, config.seed)
+
+    training = examples("train", config.batch, config.perturb)
+    dev = examples(run.recipe.config.dev, config.batch, PerturbConfig())
+    evaluate = DevelopmentSet(dev, units, [u.text for u in utterances[run.recipe.config.dev]], run.recipe.config.score[0])
+    hooks = [find("hook", hook.kind)(hook.config) for hook in experiment.hooks]
+    weights = sum(w.numel() for w in model.parameters())
+    say(f"train: {weights:,} weights, {len(training)} utterances, {training.batches_in(0)} batches an epoch, "
+        f"padding {training.waste(0):.1%}, on {device}")
+    ended = train(model, training, evaluate, config, out, hooks)
+    facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.config.data_licence,
+             "provenance": results.provenance(run.recipe, run.name, ended, device), "scores": {}}
+    modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts)
+    return {"weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
+            "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
+
+
+def refuse_short(rows: list[Example], store: Store, experiment: Experiment, listing: Path) -> None:
+    """Raises DataError when an utterance has fewer frames out of the encoder than CTC needs for its labels."""
+    per_frame = experiment.features.stack
+    for factor in getattr(experiment.encoder.config, "subsample", ()):
+        per_frame *= factor
+    short = [(row.id, frames, needed) for row in rows
+             for frames in [min(-(-store.length(row.id, view) // per_frame) for view in range(store.views(row.id)))]
+             for needed in [frames_needed(row.labels)] if frames < needed]
+    if short:
+        listing.write_text("".join(f"{id}\t{frames} frames\t{needed} needed\n" for id, frames, needed in short))
+        raise DataError(f"{len(short)} utterances are too short for their text: "
+                        + ", ".join(f"'{id}' ({frames} frames, {needed} needed)" for id, frames, needed in short[:3]),
+                        where=listing, hint="leave them out in prepare, or join fewer frames (features.stack, encoder.subsample, views.speeds)")
+
+
+def _decode(run: Run, done: dict, device: torch.device) -> Planned:
+    decoders = run.experiment.decoders
+    splits = [run.recipe.config.dev, *run.recipe.config.test]
+    stage = Stage("decode", run.folder / "decode", 1, {"decoders": plain(decoders), "splits": splits},
+                  {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]})
+
+    def work(out: Path) -> dict[str, Any]:
+        loaded = modeldir.load(run.folder / "model")
+        loaded.model.to(device)
+        store, speeds = Store(run.features), {}
+        for split in splits:
+            utterances = list(manifest.read(run.manifest, split))
+            speeds[split] = decode_split(loaded, store, utterances, decoders, out / split)
+        return {"real_time_factors": speeds}
+
+    return stage, work
+
+
+def _score(run: Run, done: dict, device: torch.device) -> Planned:
+    config = run.recipe.config
+    stage = Stage("score", run.folder / "score", 1, {"units": list(config.score)},
+                  {"decode": digest_of(read_json(run.folder / "decode" / "done.json")["key"]), "weights": done["train"]["weights"]})
+
+    def work(out: Path) -> dict[str, Any]:
+        return results.score_run(run.folder, run.recipe, done["train"], done["decode"], out)
+
+    return stage, work
+
+
+_PLAN = {"prepare": _prepare, "features": _features, "units": _units, "train": _train, "decode": _decode, "score": _score}
