@@ -3,10 +3,10 @@
 
 def main() -> None:
     try:
-        from .cli import run             # an installed wheel carries cli.py inside the package
+        from .cli import run_app         # an installed wheel carries cli.py inside the package
     except ModuleNotFoundError:
-        from cli import run              # a checkout has it at the top
-    run()
+        from cli import run_app          # a checkout has it at the top
+    run_app()
 
 
 if __name__ == "__main__":

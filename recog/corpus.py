@@ -106,8 +106,7 @@ def sounds(utterance: Utterance, rate: int, views: ViewsConfig) -> Iterator[Wave
         yield replace(wave, samples=speed(wave.samples, factor))
     for copy in range(views.channels):
         rng = np.random.default_rng([views.seed, copy, *utterance.id.encode()])
-        samples = speed(wave.samples, float(rng.choice(views.channel_speeds)))
-        yield replace(wave, samples=channel(samples, rate, rng, views.channel))
+        yield replace(wave, samples=channel(wave.samples, rate, rng, views.channel))
 
 
 def _frames(utterance: Utterance, wave: Waveform, features: FeatureConfig) -> np.ndarray:

@@ -40,6 +40,11 @@ class LoadedModel:
     normalizer: Normalizer | None
     info: dict[str, Any]                 # model.json as it stands
 
+    @property
+    def frame_seconds(self) -> float:
+        """Time from one row of log-probabilities to the next."""
+        return self.config.features.frame_seconds * self.model.encoder.subsampling
+
 
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
          facts: dict[str, Any], half: bool = False) -> None:

@@ -43,17 +43,14 @@ class ViewsConfig:
 
     speeds: tuple[float, ...] = (1.0,)           # one copy at each speed; 1.1 is faster and higher
     channels: int = 0                            # more copies, each through a channel drawn from [views.channel]
-    channel_speeds: tuple[float, ...] = (1.0,)   # speeds that those copies are drawn from
     seed: int = 0
     channel: ChannelConfig = field(default_factory=ChannelConfig)
 
     def __post_init__(self):
         if not self.speeds and not self.channels:
             raise ValueError("speeds must name at least one speed, or channels be above 0")
-        if any(not 0.5 <= speed <= 2 for speed in (*self.speeds, *self.channel_speeds)):
-            raise ValueError("speeds must be from 0.5 to 2")
-        if self.channels < 0 or not self.channel_speeds:
-            raise ValueError("channels must be at least 0, and channel_speeds name at least one speed")
+        if any(not 0.5 <= speed <= 2 for speed in self.speeds) or self.channels < 0:
+            raise ValueError("speeds must be from 0.5 to 2, and channels at least 0")
 
 
 def _greedy() -> tuple[Component, ...]:

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from pathlib import Path
 from typing import Any
 
-from .score import Comparison, Counts, Report, Row
+from .errors import ConfigError
+from .score import Comparison, Counts, Report, Row, ScoreConfig, compare_files, score_files
 from .significance import LEVEL, Difference
 
 METRIC = {"word": "WER", "char": "CER", "phone": "PER"}
 _MANY = {"word": "words", "char": "characters", "phone": "phones"}
 _KINDS = {"S": "substitutions", "D": "deletions", "I": "insertions"}
 SHOWN = 10                                    # confusions of each kind in the text; JSON has all
+
+
+def score_and_render(reference: Path, hypothesis: Path, compare: Path | None, unit: str, seed: int, alignments: bool,
+                     format: str) -> str:
+    """`recog score`: text or JSON, ready to print."""
+    if format not in ("text", "json"):
+        raise ConfigError(f"there is no format '{format}'", where="--format", hint="text or json")
+    try:
+        config = ScoreConfig(unit=unit, seed=seed)
+    except ValueError as error:
+        raise ConfigError(str(error), where="score") from None
+    result = compare_files(reference, hypothesis, compare, config) if compare else score_files(reference, hypothesis, config)
+    if format == "json":
+        return json.dumps(as_json(result, alignments), indent=2, ensure_ascii=False)
+    return render(result, alignments)
 
 
 def render(result: Report | Comparison, alignments: bool = False) -> str:

@@ -72,7 +72,7 @@ def permutation_p(changes: Sequence[int]) -> float:
     chance[0], reached = 1.0, 0
     for size in sizes:
         chance[:reached + 1] /= 2
-        chance[size:reached + size + 1] += chance[:reached + 1].copy()
+        chance[size:reached + size + 1] += chance[:reached + 1]
         reached += size
     signed = 2 * np.arange(reached + 1) - reached
     return min(1.0, float(chance[np.abs(signed) >= abs(sum(changes))].sum()))

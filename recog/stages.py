@@ -11,7 +11,7 @@ import torch
 from . import corpus as corpus_stages
 from . import manifest, modeldir, results
 from .batching import BatchConfig
-from .components import find
+from .components import find, nearest
 from .config import plain
 from .errors import ConfigError, DataError
 from .evaluation import DevelopmentSet, decode_split
@@ -22,7 +22,7 @@ from .heads.ctc import frames_needed
 from .ledger import Stage, run as run_stage, say
 from .models.recognizer import build
 from .perturb import PerturbConfig
-from .recipe import Experiment, Recipe
+from .recipe import Experiment, Recipe, find as find_recipe
 from .store import Store
 from .text import Units, learn
 from .train import train
@@ -67,6 +67,22 @@ class Run:
     def feature_settings(self) -> dict[str, Any]:
         shaping = replace(self.experiment.features, normalize="none", stack=1)    # these two are applied on reading
         return {"features": plain(shaping), "views": plain(self.experiment.views), "splits": self.splits}
+
+
+def run_recipe(recipe: str, corpus: Path | None, model: str | None, overrides: list[str], exp: Path, name: str | None,
+               until: str, force: bool, record: bool) -> str:
+    """`recog run`: everything is read and checked before any data is."""
+    if until not in STAGES:
+        raise ConfigError(f"there is no stage '{until}'{nearest(until, STAGES)}", where="--until")
+    found = find_recipe(recipe)
+    model = model or found.config.model
+    wanted = Run(found, found.experiment(model, overrides), corpus, exp, name or model, force)
+    table = run(wanted, until)
+    if record and table:
+        command = " ".join(["recog run", f"recipes/{found.name}", *(["--corpus DIR"] if corpus else []), "--model", model,
+                            *(f"--set {item}" for item in overrides)])
+        say(f"recorded in {results.record(wanted.folder, found, wanted.name, command)}")
+    return table
 
 
 def run(run: Run, until: str = "score") -> str:

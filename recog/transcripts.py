@@ -70,7 +70,7 @@ def _lines(path: Path) -> list[bytes]:
         raise DataError("no such file", where=path) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=path) from None
-    return [line.removesuffix(b"\r") for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    return content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
 
 
 def _tsv(line: str) -> tuple[str, str]:

@@ -47,7 +47,8 @@ def test_one_utterance_has_no_interval():
 
 
 def test_report_as_text():
-    report = score({"u1": "the cat sat", "u2": "日本 x", "u3": ""}, {"u1": "the  dog sat on", "u2": "x", "u3": "\x1b uh"})
+    report = score({"u1": "the cat sat", "u2": "日本 x", "u3": ""},
+                   {"u1": "the  dog sat on", "u2": "x", "u3": "\x1b uh"})
     low, high = (100 * end for end in report.interval)
     assert render(report, alignments=True).splitlines() == [
         f"WER 100.00 % [{low:.1f}, {high:.1f}] (5 errors / 5 words: 1 sub, 1 del, 3 ins; 3 utterances, 3 with errors)",
@@ -61,10 +62,16 @@ def test_report_as_text():
 
 
 def test_characters_as_text():
-    lines = render(score({"u1": "a cat", "u2": "e\u0301"}, {"u1": "acut", "u2": "e"}, ScoreConfig("char")), True).splitlines()
+    report = score({"u1": "a cat", "u2": "e\u0301"}, {"u1": "acut", "u2": "e"}, ScoreConfig("char"))
+    lines = render(report, alignments=True).splitlines()
     assert lines[0].startswith("CER 42.86 % [") and "(3 errors / 7 characters: 1 sub, 2 del, 0 ins;" in lines[0]
     assert "     1  ␣" in lines
     assert lines[-9:-5] == ["id: u1 (C 3, S 1, D 1, I 0)", "REF:  a␣cat", "HYP:  a*cut", "Eval:  D S"]
+
+
+def test_marks_above_letters_take_no_column():
+    lines = render(score({"1": "e\u0301te\u0301 x"}, {"1": "hiver x"}), alignments=True).splitlines()
+    assert lines[-3:] == ["REF:  e\u0301te\u0301   x", "HYP:  hiver x", "Eval: S"]
 
 
 def test_many_confusions_are_cut_in_text_but_not_in_json():

@@ -168,6 +168,14 @@ def test_fold_is_applied_to_both_sides():
     assert score({"1": "q ix s"}, {"1": "ih q s"}, ScoreConfig("phone")).total.errors == 2
 
 
+def test_the_seed_and_the_resamples_reach_the_interval():
+    references = {str(i): "a " * (1 + i * i % 97) for i in range(200)}
+    hypotheses = {id: text.replace("a", "b", int(id) % 5) for id, text in references.items()}
+    intervals = {score(references, hypotheses, config).interval
+                 for config in (ScoreConfig(), ScoreConfig(seed=1), ScoreConfig(resamples=3000))}
+    assert len(intervals) == 3
+
+
 def test_settings_are_checked():
     for wrong in (dict(unit="line"), dict(resamples=999)):
         with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -208,8 +216,8 @@ def test_references_must_hold_something():
 
 def test_files_are_scored_and_compared(tmp_path):
     reference = write(tmp_path, "r.trn", "a b c (1)\nd e (2)\n")
-    first, second = write(tmp_path, "h.tsv", "2\td e\n1\ta c\n"), write(tmp_path, "h.jsonl", '{"id": "1", "text": "a b c"}\n'
-                                                                       '{"id": "2", "text": ""}\n')
+    first = write(tmp_path, "h.tsv", "2\td e\n1\ta c\n")
+    second = write(tmp_path, "h.jsonl", '{"id": "1", "text": "a b c"}\n{"id": "2", "text": ""}\n')
     report = score_files(reference, first)
     assert (report.name, report.total) == (str(first), Counts(4, 0, 1, 0))
     comparison = compare_files(reference, first, second)

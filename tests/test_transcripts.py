@@ -27,7 +27,7 @@ def test_all_forms_read_the_same(tmp_path, name, content):
     assert read_transcripts(write(tmp_path, name, content)) == SAME
 
 
-@pytest.mark.parametrize("separator", ["\u2028", "\x0b", "\x85"])
+@pytest.mark.parametrize("separator", ["\u2028", "\x0b", "\x85", "\r"])
 def test_only_newlines_end_lines(tmp_path, separator):
     assert read_transcripts(write(tmp_path, "r.tsv", f"a\tx{separator}y\n")) == {"a": f"x{separator}y"}
 

@@ -202,3 +202,11 @@ def sentence(rng: random.Random) -> Sentence:
     """One random sentence; the same state of `rng` gives the same sentence."""
     rule = rng.choices([rule for _, rule in RULES], [share for share, _ in RULES])[0]
     return Sentence(rule(rng), rule.__name__)
+
+
+def vocabulary() -> set[str]:
+    """Every word that `sentence` can say."""
+    words = {word for phrase in w.PHRASES for word in phrase.split() if "{" not in word}
+    lists = (w.LETTERS, w.DIGITS, w.TEENS, w.TENS, w.SCALES, w.MONTHS, w.DAYS, w.ORDINALS,
+             w.AN4_COMMANDS, w.OTHER_AN4, w.COMMANDS, w.UNITS, ["OH", "THE"])
+    return words.union(*lists)

@@ -59,6 +59,8 @@ class CtcBeam:
     probability over its span.
     """
 
+    Config = CtcBeamConfig
+
     def __init__(self, config: CtcBeamConfig = CtcBeamConfig(), size: int | None = None):
         """size: V, when it should be checked from the first frame on."""
         self.config, self.size = config, size

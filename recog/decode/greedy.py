@@ -32,6 +32,8 @@ class Greedy:
     Confidence: geometric mean of the unit's probability over its span.
     """
 
+    Config = GreedyConfig
+
     def __init__(self, config: GreedyConfig = GreedyConfig(), size: int | None = None):
         """size: V, when it should be checked from the first frame on."""
         self.config, self.size = config, size

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from ..layers.lstm import LstmLayer, mask
@@ -49,7 +49,7 @@ class Blstm(nn.Module):
     @property
     def subsampling(self) -> int:
         """Input frames per output frame."""
-        return int(torch.tensor(self.subsample).prod())
+        return math.prod(self.subsample)
 
     def forward(self, x: Tensor, x_len: Tensor) -> Encoded:
         h, n = x.transpose(0, 1), x_len                       # [T, B, D]: time first, as the LSTM kernels want it

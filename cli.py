@@ -1,0 +1,167 @@
+"""The verbs of the command line. Each parses, calls one function and prints; no logic lives here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from recog import __version__
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  help="Sequence recognition with recurrent networks: speech to text, recipes, scoring.")
+models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and export models.")
+recipes_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and copy the recipes that come with recog.")
+app.add_typer(models_app, name="models")
+app.add_typer(recipes_app, name="recipes")
+
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Format = Annotated[str, typer.Option("--format", "-f", help="text, json, jsonl, tsv, srt, vtt or ctm.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe folder, or the name of one that comes with recog.")],
+    corpus: Annotated[Optional[Path], typer.Option(help="The folder that holds the corpus.")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Which models/NAME.toml; default: the recipe's own choice.")] = None,
+    set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting.")] = None,
+    exp: Annotated[Path, typer.Option(help="Where results go.")] = Path("exp"),
+    name: Annotated[Optional[str], typer.Option(help="Name of this run; default: the model's.")] = None,
+    until: Annotated[str, typer.Option(help="Stop after: prepare, features, units, train, decode or score.")] = "score",
+    record: Annotated[bool, typer.Option("--record", help="Add the result to the recipe's RESULTS.md.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do every stage anew.")] = False,
+) -> None:
+    """Run a recipe: from a corpus to a scored table. Run again to resume."""
+    from recog.stages import run_recipe
+
+    print(run_recipe(recipe, corpus, model, set_ or [], exp, name, until, force, record))
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[str], typer.Argument(help="Sound files, folders, patterns, or - for standard input.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = "english_small",
+    format: Format = "text",
+    nbest: Annotated[int, typer.Option(help="Answers per file (json and jsonl show them).")] = 1,
+    decoder: Annotated[Optional[str], typer.Option(help="greedy or beam; default: the model's own.")] = None,
+    beam: Annotated[Optional[int], typer.Option(help="Width of the beam.")] = None,
+    output_dir: Annotated[Optional[Path], typer.Option(help="Write one file per input into this folder.")] = None,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Write down what is said in each file."""
+    from recog.bulk import transcribe_files
+
+    raise typer.Exit(transcribe_files(files, model, format, {"nbest": nbest, "decoder": decoder, "beam": beam},
+                                      output_dir, skip_existing, force, device))
+
+
+@app.command()
+def score(
+    reference: Annotated[Path, typer.Argument(help="What was said: .tsv, .trn or .jsonl.")],
+    hypothesis: Annotated[Path, typer.Argument(help="What was recognized: .tsv, .trn or .jsonl.")],
+    unit: Annotated[str, typer.Option(help="word, char or phone.")] = "word",
+    compare: Annotated[Optional[Path], typer.Option(help="A second hypothesis, compared with the first.")] = None,
+    alignments: Annotated[bool, typer.Option("--alignments", help="Show every utterance aligned.")] = False,
+    format: Annotated[str, typer.Option("--format", "-f", help="text or json.")] = "text",
+    seed: Annotated[int, typer.Option(help="Of the bootstrap's draws.")] = 0,
+) -> None:
+    """Count the errors of a hypothesis file against a reference, paired by id."""
+    from recog.report import score_and_render
+
+    print(score_and_render(reference, hypothesis, compare, unit, seed, alignments, format))
+
+
+@app.command()
+def inspect(path: Annotated[Path, typer.Argument(help="A sound file, a manifest, a model folder or a run's folder.")]) -> None:
+    """Say what a file or folder holds."""
+    from recog.inspection import describe
+
+    print(describe(path))
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation, and name the fix for what is wrong."""
+    from recog.doctor import examine
+
+    raise typer.Exit(examine(print))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """The models that come with recog."""
+    from recog.catalog import list_models
+
+    print(list_models())
+
+
+@models_app.command("show")
+def models_show(model: Annotated[str, typer.Argument(help="A bundled model's name or a model folder.")]) -> None:
+    """A model's settings, provenance, scores and data licence, as JSON."""
+    from recog.catalog import show_model
+
+    print(json.dumps(show_model(model), indent=2, ensure_ascii=False))
+
+
+@models_app.command("export")
+def models_export(
+    model: Annotated[str, typer.Argument(help="A bundled model's name or a model folder.")],
+    folder: Annotated[Path, typer.Argument(help="The new model folder.")],
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in 16 bits: half the size.")] = False,
+    name: Annotated[Optional[str], typer.Option(help="A new name.")] = None,
+    force: Force = False,
+) -> None:
+    """Copy a model to a folder of its own, with digests made anew."""
+    from recog.catalog import export_model
+
+    export_model(model, folder, half, name, force)
+
+
+@recipes_app.command("list")
+def recipes_list() -> None:
+    """The recipes that come with recog."""
+    from recog.catalog import list_recipes
+
+    print(list_recipes())
+
+
+@recipes_app.command("copy")
+def recipes_copy(name: Annotated[str, typer.Argument(help="A recipe's name.")],
+                 folder: Annotated[Path, typer.Argument(help="The new folder.")]) -> None:
+    """Copy a recipe, to be changed."""
+    from recog.recipe import copy
+
+    print(copy(name, folder))
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+         debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit()
+
+
+def run_app() -> None:
+    """A user's mistake is one line on stderr and exit 1; usage 2; interrupted 130."""
+    from recog.errors import RecogError
+
+    try:
+        app()
+    except RecogError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"recog: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("recog: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()               # the reader went away, as `head` does
+        sys.exit(0)

@@ -1,0 +1,163 @@
+"""The toolkit from Python: `recog.load(model).transcribe(files)`. The command line is a thin shell around this."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+
+from . import audio
+from .batching import BatchConfig, pad, plan
+from .components import find
+from .config import Component
+from .decode import decode
+from .errors import ConfigError, DataError, RecogError
+from .features import extract, finish
+from .modeldir import LoadedModel, load as load_folder, locate
+from .segment import SegmentConfig, segments
+from .types import Decoder, Hypothesis, Span, Transcript
+
+DEFAULT_MODEL = "english_small"
+GROUP = 64                                   # segments collected before they are sorted by length and run
+
+
+@dataclass(frozen=True)
+class TranscribeOptions:
+    """How files are transcribed."""
+
+    decoder: str | None = None               # greedy or beam; None: the model's own
+    beam: int | None = None                  # width of the beam; None: the decoder's own
+    nbest: int = 1                           # answers per file, best first
+    segment: SegmentConfig = field(default_factory=SegmentConfig)
+    batch: BatchConfig = field(default_factory=lambda: BatchConfig(utterances=16, frames=20000))
+
+    def __post_init__(self):
+        if self.nbest < 1:
+            raise ValueError("nbest must be at least 1")
+
+
+@dataclass
+class _File:
+    """A source under way: its segments' answers, filled in as batches come back."""
+
+    source: str
+    id: str
+    answers: list[list[Transcript] | None] = field(default_factory=list)
+    closed: bool = False
+    error: RecogError | None = None
+
+
+class Transcriber:
+    """A loaded model that turns files into transcripts."""
+
+    def __init__(self, loaded: LoadedModel, device: str = "auto"):
+        self.loaded = loaded
+        self.device = torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+        loaded.model.to(self.device)
+
+    def transcribe(self, sources: str | Path | Iterable[str | Path], options: TranscribeOptions = TranscribeOptions(),
+                   on_error: Callable[[RecogError], None] | None = None) -> Iterator[Transcript]:
+        """One Transcript per file, in order, each as soon as it is ready; memory does not grow with length.
+
+        '-' reads standard input. A file that cannot be read goes to `on_error`, and the rest goes on; without
+        `on_error` the error is raised.
+        """
+        if isinstance(sources, (str, Path)):
+            sources = [sources]
+        decoder = self._decoder(options)
+        waiting: deque[_File] = deque()
+        pieces: list[tuple[_File, int, float, np.ndarray]] = []
+        for source in map(str, sources):
+            file = _File(source, Path(source).stem if source != "-" else "stdin")
+            waiting.append(file)
+            try:
+                for start, frames in self._segments(source, options.segment):
+                    pieces.append((file, len(file.answers), start, frames))
+                    file.answers.append(None)
+                    if len(pieces) == GROUP:
+                        self._answer(pieces, decoder, options)
+                        pieces = []
+            except RecogError as error:
+                file.error = error
+                pieces = [piece for piece in pieces if piece[0] is not file]
+            file.closed = True
+            yield from self._finished(waiting, options, on_error)
+        self._answer(pieces, decoder, options)
+        yield from self._finished(waiting, options, on_error)
+
+    def _segments(self, source: str, config: SegmentConfig) -> Iterator[tuple[float, np.ndarray]]:
+        """(start in seconds, finished frames) of each stretch of speech."""
+        features, rate = self.loaded.config.features, self.loaded.config.features.rate
+        name = "standard input" if source == "-" else source
+        read_from = sys.stdin.buffer.read() if source == "-" else source
+        for segment in segments(audio.blocks(read_from, rate=rate, name=name), config):
+            yield segment.start, finish(extract(segment.waveform, features), features, self.loaded.normalizer)
+
+    def _answer(self, pieces: list[tuple[_File, int, float, np.ndarray]], decoder: Decoder, options: TranscribeOptions) -> None:
+        if not pieces:
+            return
+        for members in plan(np.array([len(frames) for *_, frames in pieces]), options.batch, None):
+            chosen = [pieces[i] for i in members]
+            batch = pad([file.id for file, *_ in chosen], [frames for *_, frames in chosen], [()] * len(chosen))
+            log_probs, n = self.loaded.model.log_probs(batch.x.to(self.device), batch.x_len.to(self.device))
+            for (file, number, start, _), rows, length in zip(chosen, log_probs.cpu().numpy(), n.tolist()):
+                file.answers[number] = [self._transcript(file, start, h) for h in decode(decoder, rows[:length])]
+
+    def _transcript(self, file: _File, start: float, found: Hypothesis) -> Transcript:
+        units, step = self.loaded.units, self.loaded.frame_seconds
+        spans = tuple(Span(units.symbols[unit], start + a * step, start + b * step, confidence)
+                      for unit, (a, b), confidence in zip(found.units, found.spans, found.confidence))
+        return Transcript(file.id, file.source, units.decode(found.units), found.score, found.parts, units.words(spans), spans)
+
+    @staticmethod
+    def _finished(waiting: deque[_File], options: TranscribeOptions,
+                  on_error: Callable[[RecogError], None] | None) -> Iterator[Transcript]:
+        while waiting and waiting[0].closed and None not in waiting[0].answers:
+            file = waiting.popleft()
+            if file.error is None:
+                yield _joined(file, options.nbest)
+            elif on_error is None:
+                raise file.error
+            else:
+                on_error(file.error)
+
+    def _decoder(self, options: TranscribeOptions) -> Decoder:
+        chosen = self.loaded.config.decoder
+        kind = options.decoder or ("beam" if options.nbest > 1 or options.beam else chosen.kind)
+        if kind != chosen.kind:
+            chosen = Component(kind, find("decoder", kind).Config())
+        wanted = {"beam": options.beam or (max(options.nbest, chosen.config.beam) if hasattr(chosen.config, "beam") else None),
+                  "nbest": options.nbest if options.nbest > 1 else None}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        try:
+            config = replace(chosen.config, **wanted)
+        except TypeError:
+            raise ConfigError(f"the decoder '{kind}' gives one answer and has no beam", hint="choose --decoder beam") from None
+        except ValueError as error:
+            raise ConfigError(str(error), where=f"decoder '{kind}'") from None
+        return find("decoder", kind)(config)
+
+
+def _joined(file: _File, nbest: int) -> Transcript:
+    """A file's segments as one transcript; the n best of the whole are the best sums of scores."""
+    best = [Transcript(file.id, file.source, "", 0.0, {"acoustic": 0.0, "lm": 0.0, "length": 0.0}, (), ())]
+    for answers in file.answers:
+        pairs = ((head, tail) for head in best for tail in answers)
+        best = [_sum(head, tail) for head, tail in heapq.nlargest(nbest, pairs, key=lambda pair: pair[0].score + pair[1].score)]
+    return replace(best[0], nbest=tuple(best) if nbest > 1 else ())
+
+
+def _sum(a: Transcript, b: Transcript) -> Transcript:
+    return replace(a, text=f"{a.text} {b.text}".strip(), score=a.score + b.score,
+                   parts={name: a.parts[name] + b.parts[name] for name in a.parts}, words=a.words + b.words, units=a.units + b.units)
+
+
+def load(model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Transcriber:
+    """A bundled model by name, or any model folder. Raises ModelError."""
+    return Transcriber(load_folder(locate(model)), device)

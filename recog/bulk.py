@@ -1,0 +1,64 @@
+"""`recog transcribe`: many files to standard output or to a folder; bad ones are named, the rest goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Sequence
+
+from .api import TranscribeOptions, load
+from .errors import ConfigError, RecogError
+from .files import write_text
+from .formats import FORMATS, SUFFIX, check_sources, render, render_all
+from .sources import expand
+
+
+def transcribe_files(names: Sequence[str], model: str, format: str, options: dict[str, Any], output_dir: Path | None = None,
+                     skip_existing: bool = False, force: bool = False, device: str = "auto") -> int:
+    """Gives the exit status: 0, or 1 if a file could not be transcribed."""
+    if format not in FORMATS:
+        raise ConfigError(f"there is no format '{format}'", where="--format", hint="one of " + ", ".join(FORMATS))
+    try:
+        options = TranscribeOptions(**options)
+    except ValueError as error:
+        raise ConfigError(str(error), where="transcribe") from None
+    failures: list[RecogError] = []
+
+    def failed(error: RecogError) -> None:
+        failures.append(error)
+        print(f"recog: {error}", file=sys.stderr, flush=True)
+
+    sources = expand(names, failed)
+    outputs = {}
+    if output_dir is not None:
+        outputs = _outputs(sources, output_dir, format)
+        there = [source for source in sources if outputs[source].exists()]
+        if there and not (skip_existing or force):
+            raise ConfigError("is there already", where=outputs[there[0]], hint="--skip-existing keeps it, --force writes it anew")
+        sources = [source for source in sources if not (skip_existing and source in there)]
+    else:
+        check_sources(format, sources)
+    if sources:
+        transcripts = load(model, device).transcribe(sources, options, failed)
+        if outputs:
+            for transcript in transcripts:
+                write_text(outputs[transcript.source], render(transcript, format))
+        else:
+            for piece in render_all(transcripts, format):
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+    if failures:
+        print(f"recog: {len(failures)} could not be transcribed", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _outputs(sources: Sequence[str], folder: Path, format: str) -> dict[str, Path]:
+    """A file for each source, named after it; sources of one name are told apart by a number."""
+    outputs: dict[str, Path] = {}
+    for source in sources:
+        stem = Path(source).stem if source != "-" else "stdin"
+        path, number = folder / (stem + SUFFIX[format]), 2
+        while path in outputs.values():
+            path, number = folder / f"{stem}-{number}{SUFFIX[format]}", number + 1
+        outputs[source] = path
+    return outputs
