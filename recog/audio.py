@@ -132,7 +132,7 @@ def _opened(source: Source, name: str) -> Iterator[tuple[SoundFile, str, int | N
                 raise DataError(f"the header says {sound.samplerate} samples per second", where=name,
                                 hint="the header is damaged; copy the file again")
             if sound.frames == 0:
-                raise DataError("holds no sound: its length is zero", where=name, hint="record it again or leave it out")
+                raise DataError("holds no sound: its length is zero", where=name, hint="record it again")
             # Read onwards only: soundfile seeks after each read, which fails at the end of FLAC from a pipe.
             sound.seekable = lambda: False
             unknown = sound.frames > UNKNOWN or tagged is not stream

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from recog.noise import Wave, add_noise, babble, colored_noise, mains_hum, power
+from .noise import Wave, add_noise, babble, colored_noise, mains_hum, power
 
 Range = tuple[float, float]
 

@@ -71,7 +71,7 @@ def pad(ids: Sequence[str], xs: Sequence[np.ndarray], ys: Sequence[Sequence[int]
     x = torch.zeros(len(xs), int(x_len.max()), xs[0].shape[1])      # torch's memory is aligned: sums repeat to the bit
     y = torch.zeros(len(ys), max(1, int(y_len.max())), dtype=torch.long)
     for i, (frames, labels) in enumerate(zip(xs, ys)):
-        x[i, :len(frames)] = torch.from_numpy(frames)
+        x.numpy()[i, :len(frames)] = frames              # stored frames are read-only: torch may not wrap them
         y[i, :len(labels)] = torch.tensor(labels)
     return Batch(tuple(ids), x, x_len, y, y_len)
 

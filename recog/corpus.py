@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from . import audio, manifest
 from .augment import channel, speed
-from .errors import DataError
+from .errors import DataError, RecogError
 from .features import FeatureConfig, extract
 from .files import digest, digest_of
 from .ledger import say
@@ -62,8 +63,12 @@ def store_features(path: Path, splits: list[str], features: FeatureConfig, views
     todo = [part for part in parts if not shard_path(folder, part[1]).exists()]
     workers = min(os.cpu_count() or 1, len(todo))
     if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-            frames = sum(pool.map(_shard, todo))
+        try:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+                frames = sum(pool.map(_shard, todo))
+        except BrokenProcessPool:
+            raise RecogError("a worker process was killed; was memory short?", where=folder,
+                             hint="run again: what is finished is kept") from None
     else:
         frames = sum(map(_shard, todo))
     hours = frames * features.step_ms / 3.6e6

@@ -17,11 +17,11 @@ import numpy as np
 
 from .types import Waveform
 
-FRAME = 0.02                     # seconds; longer than a pitch period, shorter than a phone; a hum of 50 Hz stays in its bin
+FRAME = 0.02                     # seconds; longer than a pitch period, shorter than a phone
 STEP = 50                        # frames handled at once, about a second; block sizes therefore change nothing
 BANDS = (80, 300, 600, 1000, 1600, 2400, 3600, 6000)   # Hz, the edges; below is rumble
 SMOOTH = 2                       # frames to each side: 0.1 s, since one frame of noise in one band varies too much
-PAST, AHEAD = 30, 5              # steps seen when the noise floor is set; the future lets it fall at once
+PAST, AHEAD = 30, 5              # steps seen when the noise floor is set; the future lets it fall in time
 QUIET, LOUD = 0.10, 0.95         # the shares of frames below the noise floor, and below loud speech
 MARGIN_SHARE, MOST_MARGIN = 0.2, 8.0   # of the range in dB: a clean recording can afford a margin above `margin`
 HYSTERESIS = 1.0                 # dB below the beginning of speech, where it ends
@@ -55,7 +55,7 @@ class SegmentConfig:
 @dataclass(frozen=True)
 class Segment:
     start: float                 # seconds from the beginning of the input
-    end: float
+    end: float                   # seconds
     waveform: Waveform           # the sound between them
 
 
@@ -63,7 +63,7 @@ def segments(blocks: Iterable[Waveform], config: SegmentConfig = SegmentConfig()
     """The speech in one recording, given as consecutive blocks of any lengths: ordered, never overlapping.
 
     An input not longer than `whole_under` is one segment with everything; silence is none. How the input is divided
-    into blocks changes nothing. Holds about `max_seconds` + `whole_under` + 6 seconds of sound and one block, not the recording.
+    into blocks changes nothing. Holds about `max_seconds` + `whole_under` + 6 seconds of sound and one block.
     """
     steps = _steps(iter(blocks))
     first, n = [], 0
@@ -153,7 +153,7 @@ class _Segmenter:
         self.padding = min(int(config.padding * second), self.pause // 2)
         self.silence = 10.0 ** (config.silence / 10.0)
         self.tape: deque[np.ndarray] = deque()      # samples of the steps from `kept` on
-        self.levels: deque[np.ndarray] = deque()    # dB above the floor, of the same steps as far as handled
+        self.levels: deque[np.ndarray] = deque()    # of the same steps as far as handled, in dB above the onset
         self.kept = 0
         self.begin: int | None = None        # of the open segment, padding included
         self.spoken = 0                      # the end of the last speech
@@ -195,14 +195,12 @@ class _Segmenter:
 
     def _level(self, past: Iterable[np.ndarray], ahead: Iterable[np.ndarray]) -> np.ndarray:
         """Of each frame of the step: dB above the noise, less the margin of speech."""
-        now, near = ahead[0], np.concatenate(ahead, axis=1)
-        wide = np.concatenate([*past, near], axis=1)
+        now, wide = ahead[0], np.concatenate([*past, *ahead], axis=1)
         every = np.ones(len(now), np.float32)        # `every @` is a sum over bands, but faster
-        near = near[:, every @ near > self.silence]
         wide = wide[:, every @ wide > self.silence]
-        if not near.size:
+        if not wide.size:
             return np.full(now.shape[1], NOTHING)
-        floor = np.minimum(_quantile(near, QUIET), _quantile(wide, QUIET)) + np.float32(self.silence / len(now))
+        floor = _quantile(wide, QUIET) + np.float32(self.silence / len(now))
         weight = 1.0 / (len(now) * floor)
         loud = 10.0 * np.log10(_quantile(weight @ wide, LOUD))
         margin = max(self.config.margin, min(MOST_MARGIN, MARGIN_SHARE * loud))

@@ -13,32 +13,37 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
+WIDTH = 960                                  # of a picture over epochs or time
+LEFT, RIGHT = 64, WIDTH - 12                 # ... and its axis
 COLORS = 8                                   # line colours; units take them in turn, in the order of time
-WIDTH = 960
-FRAMES, LABELS, STRIPS = 320, 70, 8          # of a strip at most (labels on average), and how many strips are drawn
+FRAMES, LABELS, STRIPS = 320, 70, 8          # in a strip at most (labels: on average); strips that are drawn
 SHOWN, FAINT = 0.1, 0.02                     # a unit is drawn where it exceeds SHOWN, out to where it falls below FAINT
+ROW = 13                                     # height of a row of labels
 
 STYLE = """
 :root { --ink: #1b1b1a; --soft: #5f5e5a; --line: #e3e2dd; --page: #fcfcfb; --panel: #f4f3f0; --heat: #2a78d6; --wrong: #b3261e;
-  --c0: #2a78d6; --c1: #d9581f; --c2: #12875c; --c3: #4a3aa7; --c4: #c98500; --c5: #d23f7c; --c6: #00797f; --c7: #c62f2f }
-@media screen and (prefers-color-scheme: dark) { :root { --ink: #efeeea; --soft: #a9a8a1; --line: #383835; --page: #191918;
-  --panel: #242422; --heat: #3987e5; --wrong: #ff8a80;
+  --c0: #2a78d6; --c1: #d9581f; --c2: #12875c; --c3: #4a3aa7; --c4: #b37b00; --c5: #d23f7c; --c6: #00797f; --c7: #c62f2f }
+@media screen and (prefers-color-scheme: dark) { :root {
+  --ink: #efeeea; --soft: #a9a8a1; --line: #383835; --page: #191918; --panel: #242422; --heat: #3987e5; --wrong: #ff8a80;
   --c0: #5a9df0; --c1: #ee7a45; --c2: #2fb583; --c3: #a095f2; --c4: #dca12a; --c5: #e873a0; --c6: #35b3b9; --c7: #ee7373 } }
 svg { display: block; max-width: 100%; height: auto; font: 12px system-ui, sans-serif }
-svg text { fill: var(--soft) } svg text.name { fill: var(--ink); font-weight: 600 } svg text.on { fill: #fff }
+svg text { fill: var(--soft) } svg .unit, svg .tick { fill: var(--ink) } svg text.on { fill: #fff }
+svg text.name { fill: var(--ink); font-weight: 600 }
+svg :is(text.name, text[class^=c]) { paint-order: stroke; stroke: var(--page); stroke-width: 3px }
 svg .grid { stroke: var(--line) } svg .axis { stroke: var(--soft) } svg .mark { stroke: var(--soft); stroke-dasharray: 4 3 }
-svg .line { fill: none; stroke-width: 2; stroke-linejoin: round } svg .area { fill-opacity: .16; stroke-width: 1.5 }
 svg .blank { fill: none; stroke: var(--soft); stroke-opacity: .55; stroke-dasharray: 1 3; stroke-linecap: round }
 svg .hover { fill: var(--ink); fill-opacity: 0 } svg .hover:hover { fill-opacity: .07 }
-svg .tick { fill: var(--ink) } svg text.unit { fill: var(--ink) } svg .dot { stroke: var(--page); stroke-width: 2 }
-svg .heat { fill: var(--heat) } svg .right { fill: var(--panel) } svg .gray { stroke: var(--soft); fill: var(--soft) }
-""" + "".join(f"svg .c{n} {{ stroke: var(--c{n}); fill: var(--c{n}) }} svg text.c{n} {{ stroke: none }}\n" for n in range(COLORS)) \
-    + "svg path.line { fill: none }\n"
+svg .heat { fill: var(--heat) } svg .right { fill: var(--panel) } svg .gray { color: var(--soft); fill: currentColor }
+""" + "".join(f"svg .c{n} {{ color: var(--c{n}); fill: currentColor }}\n" for n in range(COLORS)) + """
+svg .line { stroke: currentColor; stroke-width: 2; stroke-linejoin: round } svg path.line { fill: none }
+svg .area { stroke: currentColor; stroke-width: 1.5; fill-opacity: .16 } svg .dot { stroke: var(--page); stroke-width: 2 }
+"""
 
 
 def tag(name: str, *children: str, **attributes: Any) -> str:
-    """Markup. Children are markup already; attribute values are escaped, `class_` is class, `_` stands for -."""
-    inside = "".join(f' {key.rstrip("_").replace("_", "-")}="{html.escape(_short(value))}"' for key, value in attributes.items())
+    """Markup. Children are markup already; attribute values are escaped; class_ is class, fill_opacity is fill-opacity."""
+    named = {key.rstrip("_").replace("_", "-"): html.escape(_short(value)) for key, value in attributes.items()}
+    inside = "".join(f' {key}="{value}"' for key, value in named.items())
     return f"<{name}{inside}>{''.join(children)}</{name}>"
 
 
@@ -46,28 +51,30 @@ def text(x: float, y: float, content: str, anchor: str = "start", **attributes: 
     return tag("text", html.escape(content), x=x, y=y, text_anchor=anchor, **attributes)
 
 
-def title(content: str) -> str:
+def hint(content: str) -> str:
+    """What hovering says."""
     return tag("title", html.escape(content))
 
 
-def drawing(width: float, height: float, label: str, *children: str) -> str:
-    return tag("svg", *children, viewBox=f"0 0 {_short(width)} {_short(height)}", width=width, height=height, role="img", aria_label=label)
+def drawing(width: float, height: float, label: str, *children: str, top: float = 0) -> str:
+    return tag("svg", *children, viewBox=f"0 {_short(top)} {_short(width)} {_short(height)}", width=width, height=height,
+               role="img", aria_label=label)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
+def path(points: Sequence[tuple[float, float]], class_: str) -> str:
+    return tag("path", d="M" + "L".join(f"{_short(float(x))},{_short(float(y))}" for x, y in points), class_=class_)
+
+
 def _short(value: Any) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _path(points: Sequence[tuple[float, float]], class_: str) -> str:
-    return tag("path", d="M" + "L".join(f"{_short(float(x))},{_short(float(y))}" for x, y in points), class_=class_)
-
-
 def label_width(label: str) -> float:
-    """About how many pixels a label takes at 12 px."""
+    """About how many pixels a label takes."""
     return sum(13 if unicodedata.east_asian_width(c) in "WF" else 7.5 for c in label)
 
 
@@ -82,11 +89,11 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        part = math.log(value / self.low) / math.log(self.high / self.low) if self.log else (value - self.low) / (self.high - self.low)
-        return self.start + part * (self.end - self.start)
+        value, low, high = map(math.log, (value, self.low, self.high)) if self.log else (value, self.low, self.high)
+        return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, most: int, whole: bool = False) -> list[float]:
-        """Round values inside: multiples of 1, 2 or 5 times a power of ten; on a log scale those numbers themselves."""
+        """Round values inside: multiples of 1, 2 or 5 times a power of ten; on a log scale, such numbers themselves."""
         if self.log:
             tens = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             for leads in ((1, 2, 5), (1, 3), (1,)):
@@ -102,7 +109,7 @@ class Scale:
 @dataclass(frozen=True)
 class Curve:
     name: str                                 # for the legend; may be empty
-    color: str                                # a class: c0 ... c7 or gray
+    color: str                                # a class: c0 to c7, or gray
     points: tuple[tuple[float, float], ...]   # finite; positive on a log scale
 
 
@@ -112,47 +119,48 @@ class Panel:
 
     title: str                                # what it shows, in which unit
     curves: tuple[Curve, ...]
-    height: int = 150
+    height: int
     log: bool = False
 
 
-def panels(shown: Sequence[Panel], x_name: str, notes: Mapping[float, str], mark: float | None = None, label: str = "") -> str:
-    """Curves over whole numbers. notes: what hovering says at each x. mark: where a labelled upright line stands."""
+def panels(shown: Sequence[Panel], x_name: str, notes: Mapping[float, str], mark: float | None, label: str) -> str:
+    """Curves over whole numbers. notes: what hovering says at each x; mark: where a labelled upright line stands."""
     xs = [x for panel in shown for curve in panel.curves for x, _ in curve.points]
-    x = Scale(min(xs) - 0.5, max(xs) + 0.5, 64, WIDTH - 12)
-    parts, top = [], 0.0
+    x = Scale(min(xs) - 0.5, max(xs) + 0.5, LEFT, RIGHT)
+    parts, end = [], 0
     for panel in shown:
-        parts.append(_panel(panel, x, top + 28, mark))
-        top += 28 + panel.height + 14
-    parts += [text(x(tick), top + 6, f"{tick:g}", "middle") for tick in x.ticks(16, whole=True)]
-    parts.append(text((x.start + x.end) / 2, top + 24, x_name, "middle"))
+        parts.append(_panel(panel, x, end + 28, mark))
+        end += 28 + panel.height + 14
+    parts += [text(x(tick), end + 6, f"{tick:g}", "middle") for tick in x.ticks(16, whole=True)]
+    parts.append(text((LEFT + RIGHT) / 2, end + 24, x_name, "middle"))
     if mark is not None and x.low <= mark <= x.high:
-        left = x(mark) < WIDTH / 2
-        parts += [line(x(mark), 28, x(mark), top - 14, "mark"), text(x(mark) + (6 if left else -6), 40, label, "start" if left else "end", class_="name")]
-    wide = (x.end - x.start) / (x.high - x.low)
-    parts += [tag("rect", title(note), x=x(at) - wide / 2, y=28, width=wide, height=top - 42, class_="hover") for at, note in notes.items()]
-    return drawing(WIDTH, top + 32, "; ".join(panel.title for panel in shown), *parts)
+        aside, anchor = (6, "start") if x(mark) < WIDTH / 2 else (-6, "end")
+        parts += [line(x(mark), 28, x(mark), end - 14, "mark"), text(x(mark) + aside, 40, label, anchor, class_="name")]
+    wide = x(1) - x(0)
+    parts += [tag("rect", hint(note), x=x(at) - wide / 2, y=28, width=wide, height=end - 42, class_="hover")
+              for at, note in notes.items()]
+    return drawing(WIDTH, end + 32, "; ".join(panel.title for panel in shown), *parts)
 
 
-def _panel(panel: Panel, x: Scale, top: float, mark: float | None) -> str:
+def _panel(panel: Panel, x: Scale, top: int, mark: float | None) -> str:
     values = [y for curve in panel.curves for _, y in curve.points]
     low, high = (min(values) / 1.15, max(values) * 1.15) if panel.log else (0.0, max(values) * 1.08 or 1.0)
     y = Scale(low, high, top + panel.height, top, panel.log)
-    parts = [text(x.start, top - 9, panel.title, class_="name")]
-    for tick in y.ticks(6):
-        parts += [line(x.start, y(tick), x.end, y(tick), "grid"), text(x.start - 8, y(tick) + 4, f"{tick:.6g}", "end")]
-    parts.append(line(x.start, y.start, x.end, y.start, "axis"))
-    right = x.end
+    parts = [text(LEFT, top - 9, panel.title, class_="name")]
+    for tick in y.ticks(panel.height // 28):
+        parts += [line(LEFT, y(tick), RIGHT, y(tick), "grid"), text(LEFT - 8, y(tick) + 4, f"{tick:.6g}", "end")]
+    parts.append(line(LEFT, y.start, RIGHT, y.start, "axis"))
+    right = RIGHT
     for curve in reversed(panel.curves):
         if curve.name:
             right -= label_width(curve.name)
-            parts += [text(right, top - 9, curve.name), line(right - 24, top - 13, right - 6, top - 13, f"{curve.color} line")]
+            swatch = line(right - 24, top - 13, right - 6, top - 13, f"{curve.color} line")
+            parts += [text(right, top - 9, curve.name), swatch]
             right -= 42
     for curve in panel.curves:
-        at = [(x(px), y(py)) for px, py in curve.points]
-        parts.append(_path(at, f"{curve.color} line"))
+        parts.append(path([(x(px), y(py)) for px, py in curve.points], f"{curve.color} line"))
         parts += [tag("circle", cx=x(px), cy=y(py), r=5 if px == mark else 3.5, class_=f"{curve.color} dot")
-                  for px, py in curve.points if len(at) <= 30 or px == mark]
+                  for px, py in curve.points if len(curve.points) <= 30 or px == mark]
     return "".join(parts)
 
 
@@ -166,100 +174,111 @@ class Tick:
     confidence: float
 
 
-def posteriors(probs: np.ndarray, labels: Sequence[str], ticks: Sequence[Tick], step: float, axis: str) -> list[str]:
-    """Unit probabilities over time and the reference's place beneath, in strips that fit a page.
+@dataclass(frozen=True)
+class _Run:
+    """A unit while it is at work."""
 
-    probs: [T, V], the blank is unit 0; step: what a frame advances on the axis. At most STRIPS strips.
+    label: str
+    color: str
+    frames: range
+    column: np.ndarray                        # [T], the unit's probability
+
+
+def posteriors(probs: np.ndarray, labels: Sequence[str], ticks: Sequence[Tick], step: float, axis: str) -> list[str]:
+    """Unit probabilities over time, and the reference's place beneath, in strips that fit a page: at most STRIPS.
+
+    probs: [T, V], T at least 1, the blank is unit 0; step: what a frame advances on the axis.
     """
-    if not len(probs):
-        return []
-    strips = max(-(-len(probs) // FRAMES), -(-len(ticks) // LABELS))
-    size = -(-len(probs) // strips)
-    runs = sorted(((int(run[0]), unit, run) for unit in range(1, probs.shape[1]) for run in _runs(probs[:, unit])), key=lambda run: run[:2])
-    order = list(dict.fromkeys(unit for _, unit, _ in runs))
-    colors = {unit: f"c{n % COLORS}" for n, unit in enumerate(order)}
-    return [_strip(probs, first, size, [(labels[unit], colors[unit], probs[:, unit], run) for _, unit, run in runs], ticks, step, axis)
+    size = -(-len(probs) // max(-(-len(probs) // FRAMES), -(-len(ticks) // LABELS)))
+    units = range(1, probs.shape[1])
+    found = sorted(((frames.start, unit, frames) for unit in units for frames in _at_work(probs[:, unit])), key=lambda run: run[:2])
+    order = list(dict.fromkeys(unit for _, unit, _ in found))
+    runs = [_Run(labels[unit], f"c{order.index(unit) % COLORS}", frames, probs[:, unit]) for _, unit, frames in found]
+    return [_strip(probs[:, 0], range(first, first + size), runs, ticks, step, axis)
             for first in range(0, len(probs), size)][:STRIPS]
 
 
-def _runs(column: np.ndarray) -> list[np.ndarray]:
-    """Frames in which a unit is at work: above FAINT in a row, and somewhere above SHOWN."""
+def _at_work(column: np.ndarray) -> list[range]:
+    """Frames above FAINT in a row, and somewhere above SHOWN."""
     above = np.flatnonzero(column > FAINT)
     groups = np.split(above, np.flatnonzero(np.diff(above) > 1) + 1)
-    return [group for group in groups if len(group) and column[group].max() > SHOWN]
+    return [range(int(g[0]), int(g[-1]) + 1) for g in groups if len(g) and column[g].max() > SHOWN]
 
 
-def _strip(probs: np.ndarray, first: int, size: int, runs: list[tuple[str, str, np.ndarray, np.ndarray]], ticks: Sequence[Tick],
-           step: float, axis: str) -> str:
-    last = min(first + size, len(probs))
-    x = Scale(first, first + size, 40, WIDTH - 12)              # frames; a frame is drawn at its middle
-    y = Scale(0, 1, 156, 46)
-    parts = [line(x.start, y(tick), x.end, y(tick), "grid") + text(x.start - 8, y(tick) + 4, f"{tick:g}", "end") for tick in (0, 0.5, 1)]
-    parts.append(_path([(x(t + 0.5), y(probs[t, 0])) for t in range(first, last)], "blank"))
-    peaks = []
-    for label, color, column, run in runs:
-        inside = range(max(first, int(run[0]) - 1), min(last, int(run[-1]) + 2))
-        if not len(inside) or run[-1] < first or run[0] >= last:
+def _strip(blank: np.ndarray, frames: range, runs: Sequence[_Run], ticks: Sequence[Tick], step: float, axis: str) -> str:
+    first, last = frames.start, min(frames.stop, len(blank))
+    x = Scale(first, frames.stop, LEFT, RIGHT)                  # a frame's probabilities are drawn at its middle
+    y = Scale(0, 1, 110, 0)
+    parts = [line(LEFT, y(tick), RIGHT, y(tick), "grid") + text(LEFT - 8, y(tick) + 4, f"{tick:g}", "end")
+             for tick in (0, 0.5, 1)]
+    parts.append(path([(x(t + 0.5), y(blank[t])) for t in range(first, last)], "blank"))
+    names = []
+    for run in runs:
+        inside = range(max(first, run.frames.start - 1), min(last, run.frames.stop + 1))
+        if run.frames.stop <= first or run.frames.start >= last:
             continue
-        peak = max(inside, key=lambda t: column[t])
-        note = f"{label}: {column[peak]:.2f} at {(peak + 0.5) * step:.2f} {axis}"
-        parts.append(tag("g", title(note), _path([(x(inside[0] + 0.5), y.start), *((x(t + 0.5), y(column[t])) for t in inside),
-                                                  (x(inside[-1] + 0.5), y.start)], f"{color} area")))
-        peaks.append((x(peak + 0.5), y(column[peak]) - 5, label, color))
-    parts += [text(px, py, label, "middle", class_=color) for px, py, label, color in _stacked(peaks, -13, 12)]
-    here = [tick for tick in ticks if first <= tick.start < last]
-    parts += [tag("rect", title(f"{tick.label}: {tick.start * step:.2f} to {tick.end * step:.2f} {axis}, probability {tick.confidence:.2f}"),
-                  x=x(tick.start), y=164, width=max(2.0, x(min(tick.end, last)) - x(tick.start) - 1), height=7, class_="tick") for tick in here]
-    names = [((x(tick.start) + x(min(tick.end, last))) / 2, 184.0, tick.label, "unit") for tick in here]
-    parts += [text(px, py, label, "middle", class_=kind) for px, py, label, kind in _stacked(names, 13, 209)]
-    parts.append(line(x.start, 214, x.end, 214, "axis"))
-    seconds = Scale(first * step, (first + size) * step, x.start, x.end)
-    parts += [line(seconds(tick), 214, seconds(tick), 218, "axis") + text(seconds(tick), 231, f"{tick:.6g}", "middle") for tick in seconds.ticks(12)]
-    parts.append(text(x.end, 246, axis, "end"))
-    return drawing(WIDTH, 250, "unit probabilities over time, and below where the reference lies", *parts)
+        peak = max(inside, key=lambda t: run.column[t])
+        points = [(x(t + 0.5), y(run.column[t])) for t in inside]
+        curve = path([(points[0][0], y.start), *points, (points[-1][0], y.start)], f"{run.color} area")
+        parts.append(tag("g", hint(f"{run.label}: {run.column[peak]:.2f} at {(peak + 0.5) * step:.2f} {axis}"), curve))
+        names.append((x(peak + 0.5), y(run.column[peak]) - 5, run.label, run.color))
+    above = _stacked(names, -ROW, -3 * ROW - 5)
+    here = [(tick, x(tick.start), x(min(tick.end, last))) for tick in ticks if first <= tick.start < last]
+    for tick, start, end in here:
+        note = f"{tick.label}: {tick.start * step:.2f} to {tick.end * step:.2f} {axis}, probability {tick.confidence:.2f}"
+        parts.append(tag("rect", hint(note), x=start, y=119, width=max(2.0, end - start - 1), height=7, class_="tick"))
+    below = _stacked([((start + end) / 2, 139.0, tick.label, "unit") for tick, start, end in here], ROW, 139 + 2 * ROW)
+    parts += [text(px, py, label, "middle", class_=kind) for px, py, label, kind in above + below]
+    parts.append(text(LEFT - 8, 127, "reference" if here else "", "end"))
+    base = max((py for _, py, _, _ in below), default=126) + 8
+    times = Scale(first * step, frames.stop * step, LEFT, RIGHT)
+    parts += [line(LEFT, base, RIGHT, base, "axis"), text(LEFT - 14, base + 17, axis, "end")]
+    parts += [line(times(tick), base, times(tick), base + 4, "axis") + text(times(tick), base + 17, f"{tick:.6g}", "middle")
+              for tick in times.ticks(12)]
+    top = min([py - ROW for _, py, _, _ in above] + [-8])
+    return drawing(WIDTH, base + 26 - top, "unit probabilities over time, and below where the reference lies", *parts, top=top)
 
 
 def _stacked(labels: list[tuple[float, float, str, str]], by: float, limit: float) -> list[tuple[float, float, str, str]]:
-    """Labels (x, y, text, class) moved by whole rows until none covers another; those beyond the limit are left out."""
+    """Labels (x, y, text, class), moved by rows until none covers another; those beyond the limit are left out."""
     placed: list[tuple[float, float, str, str]] = []
     for x, y, label, kind in sorted(labels):
-        while any(abs(px - x) < (label_width(label) + label_width(other)) / 2 and abs(py - y) < abs(by) for px, py, other, _ in placed):
+        while any(abs(px - x) < (label_width(label) + label_width(other)) / 2 and abs(py - y) < abs(by)
+                  for px, py, other, _ in placed):
             y += by
         if (limit - y) * by >= 0:
             placed.append((x, y, label, kind))
     return placed
 
 
-def heatmap(rows: Sequence[str], columns: Sequence[str], counts: Mapping[tuple[int, int], int], notes: Mapping[tuple[int, int], str],
-            down: str, across: str) -> str:
-    """Counts in cells, darker for more. A cell with row and column of one name is the diagonal, left grey."""
-    cell, left, top = 24, 24 + max(label_width(name) for name in rows), 26 + max(label_width(name) for name in columns)
-    width, height = left + cell * len(columns) + 8, top + cell * len(rows) + 8
+def heatmap(rows: Sequence[str], columns: Sequence[str], counts: Mapping[tuple[int, int], int],
+            notes: Mapping[tuple[int, int], str], down: str, across: str) -> str:
+    """Counts in cells, darker for more. Where a row and a column have one name the cell is grey."""
+    cell, left = 24, 26 + max(map(label_width, rows))
+    top = 24 + max(map(label_width, columns))
+    width, height = left + cell * len(columns), top + cell * len(rows)
     most = max(counts.values(), default=1)
-    parts = [text(left, 12, across, class_="name"), text(12, top, down, class_="name", transform=f"rotate(-90 12 {_short(top)})", anchor="end")]
+    parts = [line(left, top + cell * i - 0.5, width, top + cell * i - 0.5, "grid") for i in range(len(rows) + 1)]
+    parts += [line(left + cell * j - 0.5, top, left + cell * j - 0.5, height, "grid") for j in range(len(columns) + 1)]
+    parts.append(text(left, 12, across, class_="name"))
+    parts.append(text(12, top, down, "end", class_="name", transform=f"rotate(-90 12 {top})"))
     parts += [text(left - 6, top + cell * (i + 0.5) + 4, name, "end", class_="unit") for i, name in enumerate(rows)]
     for j, name in enumerate(columns):
-        at = left + cell * (j + 0.5) + 4
-        upright = max(map(len, columns)) > 2
-        parts.append(text(at, top - 6, name, class_="unit", transform=f"rotate(-90 {_short(at)} {_short(top - 6)})") if upright
-                     else text(at - 4, top - 6, name, "middle", class_="unit"))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            x, y, times = left + cell * j, top + cell * i, counts.get((i, j), 0)
-            note = title(notes[i, j]) if (i, j) in notes else ""
-            if times:
-                shade = 0.12 + 0.88 * math.sqrt(times / most)
-                parts.append(tag("g", note, tag("rect", x=x, y=y, width=cell - 1, height=cell - 1, class_="heat", fill_opacity=f"{shade:.2f}"),
-                                 text(x + cell / 2 - 0.5, y + cell / 2 + 4, str(times), "middle", class_="on" if shade > 0.6 else "unit")))
-            elif row == column:
-                parts.append(tag("rect", note, x=x, y=y, width=cell - 1, height=cell - 1, class_="right"))
-    grid = [line(left, top + cell * i - 0.5, left + cell * len(columns), top + cell * i - 0.5, "grid") for i in range(len(rows) + 1)]
-    grid += [line(left + cell * j - 0.5, top, left + cell * j - 0.5, top + cell * len(rows), "grid") for j in range(len(columns) + 1)]
-    return drawing(width, height, f"{down} against {across}", *grid, *parts)
+        x, y = left + cell * (j + 0.5), top - 6
+        parts.append(text(x, y, name, "middle", class_="unit") if label_width(name) < cell else
+                     text(x + 4, y, name, class_="unit", transform=f"rotate(-90 {x + 4} {y})"))
+    for (i, j), note in notes.items():
+        x, y, times = left + cell * j, top + cell * i, counts.get((i, j), 0)
+        shade = 0.12 + 0.88 * math.sqrt(times / most)
+        look = {"class_": "heat", "fill_opacity": f"{shade:.2f}"} if times else {"class_": "right"}
+        number = text(x + cell / 2, y + cell / 2 + 4, str(times or ""), "middle", class_="on" if shade > 0.6 else "unit")
+        parts.append(tag("g", hint(note), tag("rect", x=x, y=y, width=cell - 1, height=cell - 1, **look), number))
+    return drawing(width + 2, height + 2, f"{down} against {across}", *parts)
 
 
-def interval(value: float, ends: tuple[float, float] | None, high: float) -> str:
-    """A small point on a scale from 0 to `high`, with its interval."""
-    x = Scale(0, high or 1.0, 5, 155)
+def interval(value: float, ends: Sequence[float] | None, high: float) -> str:
+    """A point on a small scale from 0 to `high`, with its interval."""
+    x = Scale(0, high or 1.0, 5, 105)
     whisker = line(x(ends[0]), 8, x(ends[1]), 8, "c0 line") if ends else ""
-    return drawing(160, 16, "interval", line(x.start, 8, x.end, 8, "grid"), whisker, tag("circle", cx=x(value), cy=8, r=4.5, class_="c0 dot"))
+    return drawing(110, 16, "interval", line(x.start, 8, x.end, 8, "grid"), whisker,
+                   tag("circle", cx=x(value), cy=8, r=4.5, class_="c0 dot"))

@@ -128,6 +128,11 @@ def test_subtitle_times_carry_and_marks_are_escaped():
     assert "a&lt;b&gt;&amp;c-&gt;\n" in render(one, "vtt")
 
 
+def test_long_words_fill_a_cue_sooner():
+    words = [Span("abcdefghij" * 3, 0.3 * i, 0.3 * i + 0.3, 1.0) for i in range(9)]
+    assert [len(cue[2]) for cue in cues(render(transcript("x", words=words), "srt"))] == [61, 61, 61, 61, 30]
+
+
 def test_a_word_longer_than_a_cue_stands_alone():
     words = [Span("x" * 100, 0.0, 1.0, 1.0), Span("y", 1.0, 20.0, 1.0), Span(" ", 20.0, 20.1, 1.0)]
     assert [cue[2] for cue in cues(render(transcript("x y", words=words), "srt"))] == ["x" * 100, "y"]

@@ -83,9 +83,10 @@ def test_pauses_end_segments(rate):
     assert [segment.end for segment in found] == pytest.approx([5.25, 12.25, 21.25], abs=0.1)
 
 
-def test_short_pauses_do_not():
-    sound = recording([(3, 5), (5.3, 7), (7.3, 9)], 25)
-    assert len(list(segments(cut(sound, 5000), ALWAYS))) == 1
+@pytest.mark.parametrize("pause, count", [(0.3, 1), (0.7, 3)])
+def test_only_pauses_of_min_silence_do(pause, count):
+    sound = recording([(3, 5), (5 + pause, 7), (7 + pause, 9)], 25)
+    assert len(list(segments(cut(sound, 5000), ALWAYS))) == count
 
 
 def test_a_short_input_stays_whole():
@@ -163,6 +164,14 @@ def test_the_floor_follows_the_recording_up_and_down():
         assert covered(found, start, end) and covered(found, 120 + start, 120 + end)
     after = [one for one in found if one.start > 120]
     assert sum(one.end - one.start for one in after) < 15
+
+
+def test_quiet_speech_just_after_loud_noise():
+    before = recording([], 60, floor=0.03)
+    words = [(0.5 + 2 * i, 2.1 + 2 * i) for i in range(8)]
+    after = recording(words, 20, floor=0.0005, level=0.01)
+    found = list(segments(cut(np.concatenate([before, after]), 8000)))
+    assert all(covered(found, 60 + start, 60 + end) for start, end in words)
 
 
 def test_an_offset_and_digital_pauses_hide_nothing():

@@ -147,13 +147,13 @@ def fossil(scratch: Path) -> Iterator[Recording]:
 
 
 def pocketsphinx(scratch: Path) -> Iterator[Recording]:
-    """Phrases at 16 kHz. The text of numbers.raw is in no file: it was found by listening tools."""
+    """Phrases at 16 kHz. No file tells the text of numbers.raw: see README.md."""
     package = "pocketsphinx-testdata"
     folder = debian(package, scratch) / "usr/share/pocketsphinx/test/data"
     for name, text in (("goforward", "GO FORWARD TEN METERS"),
                        ("numbers", "THIRTY THREE FOUR SIX NINETY TWO"),
                        ("tidigits/dhd.2934z", "TWO NINE THREE FOUR ZERO")):
-        yield Recording(package, f"{package}/{Path(name).name}", Path(name).name, text,
+        yield Recording(package, f"{package}/{Path(name).name}", name, text,
                         *read_raw(folder / f"{name}.raw", 16000, "PCM_16"))
     for line in (folder / "cards/cards.transcription").read_text().splitlines():
         said, name = re.fullmatch(r"<s> (.*?) +</s> \((\d+)\)", line.strip()).groups()

@@ -25,7 +25,7 @@ ESPEAK_ACCENTS = ("en-us", "en-us-nyc", "en-gb", "en-gb-scotland", "en-gb-x-rp",
 ESPEAK_VARIANTS = (
     "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 adam Alex Alicia Andrea Andy Annie antonio aunty "
     "belinda benjamin boris caleb david Denis Diogo ed edward Gene Gene2 gustave Henrique Hugo "
-    "iven iven2 iven3 iven4 jacky john Lee linda marcelo Marco mario max michael michel miguel "
+    "iven iven2 iven3 iven4 Jacky john Lee linda marcelo Marco Mario max Michael michel miguel "
     "Mike Nguyen pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 Storm travis "
     "victor zac anika grandpa grandma klatt klatt2 klatt3 klatt4").split()
 

@@ -1,0 +1,21 @@
+"""Shared by all tests: tiny models train faster on one thread, and then to the same bit on every machine."""
+
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_leftover_pytest_arguments(monkeypatch):
+    """What a test calls must not read pytest's own command line."""
+    monkeypatch.setattr(sys, "argv", ["recog"])
