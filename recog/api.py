@@ -17,7 +17,7 @@ from .batching import BatchConfig, pad, plan
 from .components import find
 from .config import Component
 from .decode import decode
-from .errors import ConfigError, DataError, RecogError
+from .errors import ConfigError, RecogError
 from .features import extract, finish
 from .modeldir import LoadedModel, load as load_folder, locate
 from .segment import SegmentConfig, segments

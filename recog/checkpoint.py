@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .errors import TrainError
-from .files import read_json, remove, writing
+from .files import digest, read_json, remove, writing
 
 
 def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], facts: dict[str, Any]) -> None:
@@ -25,7 +25,7 @@ def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], facts: 
         for group, values in tensors.items():
             save_file({name: value.detach().cpu().contiguous() for name, value in values.items()},
                       partial / f"{group}.safetensors")
-        (partial / "state.json").write_text(json.dumps(facts))
+        (partial / "state.json").write_text(json.dumps({**facts, "digests": _digests(partial)}))
     for other in folder.glob("step-*"):
         if other != target:
             remove(other)
@@ -33,17 +33,20 @@ def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], facts: 
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
     """The newest state, or None when there is none."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     whole = sorted(p for p in folder.glob("step-*") if p.suffix != ".partial")
     if not whole:
         return None
-    try:
-        return {p.stem: load_file(p) for p in whole[-1].glob("*.safetensors")}, read_json(whole[-1] / "state.json")
-    except (SafetensorError, OSError) as error:
-        raise TrainError(f"the saved state cannot be read: {error}", where=whole[-1],
-                         hint="delete this folder to train anew") from None
+    facts = read_json(whole[-1] / "state.json")
+    if not isinstance(facts, dict) or facts.pop("digests", None) != _digests(whole[-1]):
+        raise TrainError("the saved state is damaged: its files are not those that were saved", where=whole[-1],
+                         hint="delete this folder to train anew")
+    return {p.stem: load_file(p) for p in whole[-1].glob("*.safetensors")}, facts
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {p.stem: digest(p) for p in folder.glob("*.safetensors")}
 
 
 def pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import tomllib
 import types
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def _value(kind: Any, value: Any, path: str, metadata: Any, faults: list[str]) -
         return tuple(_value(get_args(kind)[0], item, f"{path}[{i}]", metadata, faults) for i, item in enumerate(value))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if kind in (int, float, bool, str) and type(value) is not kind:
+    if kind in (int, float, bool, str) and type(value) is not kind or kind is float and not math.isfinite(value):
         faults.append(f"{path}: must be {_NAMES[kind]}, not {value!r}")
     return value
 

@@ -31,8 +31,10 @@ class FeatureConfig:
     stack: int = 1                   # successive frames joined into one
 
     def __post_init__(self):
-        if min(self.rate, self.mels, self.cepstra, self.stack) < 1 or min(self.window_ms, self.step_ms) <= 0:
-            raise ValueError("rate, window_ms, step_ms, mels, cepstra and stack must be positive")
+        if min(self.rate, self.cepstra, self.stack) < 1:
+            raise ValueError("rate, cepstra and stack must be positive")
+        if self.mels < 4 or self.rate * self.window_ms < 2000 or self.rate * self.step_ms < 1000:
+            raise ValueError("mels must be at least 4, a window at least two samples long, a step at least one")
         if not 0 <= self.deltas <= 2:
             raise ValueError("deltas must be 0, 1 or 2")
         if self.kind == "mfcc" and self.cepstra > self.mels:

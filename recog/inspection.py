@@ -74,8 +74,12 @@ def _sound(path: Path) -> str:
     return _lines([("sound file", str(path)), ("format", _format(path)), ("length", f"{seconds:.2f} seconds"),
                    ("peak", _decibels(level.peak)), ("rms", _decibels(math.sqrt(level.square / level.samples))),
                    ("clipped", f"{level.clipped / level.samples:.3%} of the samples"),
-                   ("speech", f"{sum(end - start for start, end in speech):.2f} seconds in {len(speech)} stretches{whole}"),
+                   ("speech", f"{sum(end - start for start, end in speech):.2f} seconds in {_count(len(speech), 'stretch')}{whole}"),
                    *([("stretches", listed + more)] if speech else [])])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}es"
 
 
 def _format(path: Path) -> str:
@@ -177,7 +181,7 @@ def _model(folder: Path) -> str:
             *((part, _settings(config[part])) for part in ("features", "encoder", "head", "decoder") if part in config),
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
             ("licence", info.get("data_licence", "not stated"))]
-    return "\n".join([_lines(rows), *scores_table(info.get("scores", {}))])
+    return "\n".join([_lines(rows), *_scores(info.get("scores", {}))])
 
 
 def _settings(table: dict[str, Any]) -> str:
@@ -189,8 +193,7 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def scores_table(scores: dict[str, Any]) -> list[str]:
-    """Lines for the `scores` of a model.json: split, decoder, and each unit's error rate with its interval."""
+def _scores(scores: dict[str, Any]) -> list[str]:
     lines = []
     for split, decoders in scores.items():
         for decoder, units in decoders.items():
@@ -235,7 +238,9 @@ def _state(stage: str, folder: Path) -> str:
     if stage == "train":
         return (f"done: best of {result['epochs']} epochs: {result['best_epoch']}, at {result['best']:.4f} on the development set, "
                 f"{result['minutes']} minutes")
-    return {"features": "done: {utterances} utterances", "units": "done: {count} units", "decode": "done", "score": "done"}[stage].format(**result)
+    if stage == "features":
+        return f"done: {result['utterances']} utterances"
+    return f"done: {result['count'] - 1} units and the blank" if stage == "units" else "done"
 
 
 def _reached(folder: Path) -> str:

@@ -88,19 +88,22 @@ def _info(folder: Path) -> dict[str, Any]:
         raise ModelError("is not a model folder: it has no model.json", where=folder)
     try:
         info = read_json(folder / "model.json")
-        version, files = info["format"], dict(info["files"])
+        version, files = info["format"], {name: (facts["bytes"], facts["sha256"]) for name, facts in info["files"].items()}
         info["name"], info["config"]
-    except (DataError, KeyError, TypeError, ValueError):
+    except (DataError, KeyError, TypeError, AttributeError):
         raise ModelError("is not a model description", where=folder / "model.json", hint="was it cut short or edited?") from None
     if version != FORMAT:
         raise ModelError(f"has format {version}, this recog reads format {FORMAT}", where=folder, hint="use the recog that made it")
-    for name, facts in files.items():
+    for name in (_WEIGHTS, _UNITS, *(p.name for p in folder.glob(_NORMALIZER))):
+        if name not in files:
+            raise ModelError("has no digest in model.json", where=folder / name, hint="was model.json edited?")
+    for name, (size, sha256) in files.items():
         file = folder / Path(name).name
         if not file.is_file():
             raise ModelError("is missing", where=file, hint="the model folder is incomplete: copy or train it again")
-        if file.stat().st_size != facts["bytes"]:
-            raise ModelError(f"has {file.stat().st_size} bytes, not {facts['bytes']}", where=file, hint="it was cut short: copy it again")
-        if digest(file) != facts["sha256"]:
+        if file.stat().st_size != size:
+            raise ModelError(f"has {file.stat().st_size} bytes, not {size}", where=file, hint="it was cut short: copy it again")
+        if digest(file) != sha256:
             raise ModelError("was altered: its digest is not the one in model.json", where=file, hint="copy or train it again")
     return info
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Literal, Sequence
@@ -107,7 +108,7 @@ class Recipe:
         if not path.is_file():
             raise ConfigError("has no prepare.py", where=self.folder)
         spec = importlib.util.spec_from_file_location(f"recog_recipe_{self.name}", path, submodule_search_locations=[str(self.folder)])
-        module = importlib.util.module_from_spec(spec)
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)     # dataclasses and relative imports look there
         spec.loader.exec_module(module)
         if not callable(getattr(module, "prepare", None)):
             raise ConfigError("has no function prepare(corpus)", where=path)

@@ -11,12 +11,10 @@ from typing import Any
 from . import __version__
 from .files import read_json, write_json, write_text
 from .recipe import Recipe
-from .report import as_json, render
+from .report import METRIC, as_json, render
+from .runreport import write_report
 from .score import Report, ScoreConfig, score_files
 from .train import Progressed
-
-NAMES = {"word": "WER", "char": "CER", "phone": "PER"}
-
 
 def provenance(recipe: Recipe, name: str, ended: Progressed, device: object) -> dict[str, Any]:
     """How a model came to be."""
@@ -46,8 +44,6 @@ def score_run(folder: Path, recipe: Recipe, trained: dict[str, Any], decoded: di
     write_text(out / "table.txt", table + "\n")
     info = read_json(folder / "model" / "model.json")
     write_json(folder / "model" / "model.json", {**info, "scores": scores})
-    from .runreport import write_report
-
     write_report(folder, recipe, out.parent / "report.html")
     return {"table": table, "scores": scores}
 
@@ -59,7 +55,7 @@ def _figures(report: Report) -> dict[str, Any]:
 
 def _table(recipe: Recipe, trained: dict, decoded: dict, scores: dict) -> str:
     lines = [f"{recipe.name}: best of {trained['epochs']} epochs: {trained['best_epoch']}, {trained['minutes']} minutes of training",
-             f"{'split':8} {'decoder':10} " + "".join(f"{NAMES[unit] + ' %':>8} {'95 % interval':>16} {'errors':>12} " for unit in recipe.config.score)
+             f"{'split':8} {'decoder':10} " + "".join(f"{METRIC[unit] + ' %':>8} {'95 % interval':>16} {'errors':>12} " for unit in recipe.config.score)
              + f"{'real time':>10}"]
     for split, decoders in scores.items():
         for decoder, units in decoders.items():
@@ -80,7 +76,7 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"][split].items():
-            figures = ", ".join(f"{NAMES[unit]} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for unit, f in units.items())
+            figures = ", ".join(f"{METRIC[unit]} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for unit, f in units.items())
             text += (f"| {made['date']} | {model} | {info['weights']:,} | {split} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
                      f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")
     write_text(path, text)

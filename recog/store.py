@@ -34,7 +34,7 @@ class Store:
     """Reads all shards of a folder. A view number tells the copies of one utterance apart (speeds, channels)."""
 
     def __init__(self, folder: Path):
-        self._maps: list[np.memmap] = []
+        self._maps: list[np.ndarray] = []
         self._rows: dict[str, list[tuple[int, int, int]]] = {}
         for shard in sorted(folder.glob("shard-[0-9]*[0-9]")):
             self._open(shard)
@@ -48,7 +48,8 @@ class Store:
             return
         if not file.exists() or file.stat().st_size != index["frames"] * index["width"] * 4:
             raise DataError("is cut short or missing", where=file, hint="delete its folder and run again")
-        self._maps.append(np.memmap(file, dtype="<f4", mode="r", shape=(index["frames"], index["width"])))
+        shape = (index["frames"], index["width"])
+        self._maps.append(np.memmap(file, dtype="<f4", mode="r", shape=shape) if shape[0] else np.empty(shape, "<f4"))
         for id, view, offset, length in index["rows"]:
             views = self._rows.setdefault(id, [])
             if view != len(views):

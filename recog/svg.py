@@ -271,7 +271,7 @@ def heatmap(rows: Sequence[str], columns: Sequence[str], counts: Mapping[tuple[i
         x, y, times = left + cell * j, top + cell * i, counts.get((i, j), 0)
         shade = 0.12 + 0.88 * math.sqrt(times / most)
         look = {"class_": "heat", "fill_opacity": f"{shade:.2f}"} if times else {"class_": "right"}
-        number = text(x + cell / 2, y + cell / 2 + 4, str(times or ""), "middle", class_="on" if shade > 0.6 else "unit")
+        number = text(x + cell / 2, y + cell / 2 + 4, str(times or ""), "middle", class_="on" if shade > 0.7 else "unit")
         parts.append(tag("g", hint(note), tag("rect", x=x, y=y, width=cell - 1, height=cell - 1, **look), number))
     return drawing(width + 2, height + 2, f"{down} against {across}", *parts)
 

@@ -89,6 +89,8 @@ class Units:
         row: Any = read_json(path)
         try:
             pieces = base64.b64decode(row["pieces"], validate=True) if "pieces" in row else None
+            if row["kind"] not in ("char", "phone", "word", "piece") or not all(isinstance(symbol, str) for symbol in row["symbols"]):
+                raise ValueError("the kind is unknown or a symbol is no text")
             return cls(row["kind"], row["symbols"], pieces)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"is not a list of units: {error}", where=path, hint="was it edited?") from None

@@ -43,7 +43,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.seen.append(data)
+        self.seen.append(data.strip())
 
 
 def log_probs(text: str, frames: int) -> np.ndarray:
@@ -60,7 +60,7 @@ def make(home, texts=TEXTS, epochs=4, frames=24):
     config = RecipeConfig("Letters & <signs>.", "CC0 <none>", score=("char", "word"))
     recipe, folder = Recipe("letters", home / "letters", config), home / "letters" / "ctc"
     manifest.write(folder.parent / "prepare" / "manifest.jsonl",
-                   [Utterance(id, split, "x.wav", said, "s<1>") for split in texts for id, (said, _) in texts[split].items()])
+                   [Utterance(id, split, "x.wav", said, "s<1>") for split, rows in texts.items() for id, (said, _) in rows.items()])
     for split, rows in texts.items():
         out = folder / "decode" / split
         out.mkdir(parents=True)
@@ -71,7 +71,8 @@ def make(home, texts=TEXTS, epochs=4, frames=24):
             for unit in config.score:
                 report = score_files(out / "reference.tsv", out / f"{decoder}.tsv", ScoreConfig(unit=unit))
                 write_json(folder / "score" / f"{split}.{decoder}.{unit}.json", as_json(report))
-    write_json(folder / "decode" / "done.json", {"result": {"real_time_factors": {s: {"beam": 0.0123, "greedy": 0.0045} for s in texts}}})
+    factors = {split: {"beam": 0.0123, "greedy": 0.0045} for split in texts}
+    write_json(folder / "decode" / "done.json", {"result": {"real_time_factors": factors}})
     rows = [{"step": 5 * e, "epoch": e, "train_loss": 9 / e, "dev_loss": 8 / e, "dev_error": 1 / e, "rate": 1e-3, "seconds": e}
             for e in range(1, epochs + 1)]
     write_text(folder / "train" / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
@@ -107,9 +108,9 @@ def test_it_shows_what_the_run_wrote(tmp_path):
         assert f"{100 * report['error_rate']:.2f}" in page.seen
         assert "[{:.2f}, {:.2f}]".format(*(100 * end for end in report["interval"])) in page.seen
         assert str(report["errors"]) in page.seen and str(report["tokens"]) in page.seen
-    for words in ("0.01230", "0.00450", "12,345", "2026-01-02", "CC0 <none>", "a<b>", "encoder.layers = 7", "4 of 4", "log scale",
+    for words in ("0.01230", "0.00450", "12,345", "2026-01-02", "CC0 <none>", "a<b>", "encoder.layers = 7", "4 of 4", "linear scale",
                   "best: epoch 4, CER 25.00 %", "4 utterances, 1 speaker", "upper quartile"):
-        assert words in page.text or words in " ".join(page.seen).replace("\n", " ")
+        assert words in page.text
 
 
 def test_all_that_comes_from_a_corpus_is_escaped(tmp_path):
@@ -137,7 +138,8 @@ def test_the_models_own_decoder_comes_first_and_is_the_one_examined(tmp_path):
 
 
 def test_errors_are_named_in_text_and_not_by_colour_alone(tmp_path):
-    text, page = page_of(*make(tmp_path, {"dev": {"d": ("abc", "abc")}, "test": {"t": ("ab", "cb"), "u": ("ab", "a"), "v": ("a", "ab")}}))
+    wrong = {"t": ("ab", "cb"), "u": ("ab", "a"), "v": ("a", "ab")}
+    text, page = page_of(*make(tmp_path, {"dev": {"d": ("abc", "abc")}, "test": wrong}))
     assert text.count('class="e"') == 3
     assert [page.seen.count(kind) for kind in "SDI"] == [1, 1, 1]
     assert 'title="a → c"' in text and 'title="b deleted"' in text and 'title="b inserted"' in text
@@ -164,6 +166,7 @@ def test_an_empty_folder_has_a_page(tmp_path):
 def test_extremes(tmp_path, change):
     texts = change.get("texts", TEXTS if change.get("frames") != 0 else {s: {"x": ("ab", "")} for s in TEXTS})
     _, page = page_of(*make(tmp_path, **{**change, "texts": texts}))
+    assert ("log scale" in page.text) == (change.get("epochs") == 200)
     if "texts" in change:
         assert "No errors on 'test' (CER, greedy)." in page.seen
 
@@ -182,7 +185,7 @@ def test_one_utterance_without_frames_and_one_that_is_too_short_for_its_text(tmp
     write_shard(folder / "decode" / "dev" / "log_probs", 0, items)
     _, page = page_of(folder, recipe)
     assert "It has no frames." in page.seen
-    assert "The reference has no place here: 2 frames are too few for 3 units." in page.text or "d2" not in page.text
+    assert "The reference has no place here: 2 frames are too few for 3 units." in page.text
 
 
 @pytest.mark.parametrize("low, high, most, wanted", [(0, 1, 6, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0.5, 12.5, 16, list(range(1, 13))),
@@ -197,7 +200,7 @@ def test_ticks_of_a_log_scale():
 
 
 def test_labels_do_not_cover_each_other():
-    placed = svg._stacked([(float(x), 0.0, "ab", "unit") for x in range(0, 60, 6)], 13, 26)
-    assert 2 < len(placed) < 10
+    placed = svg._stacked([(float(x), 0.0, "ab", "unit") for x in range(0, 60, 4)], 13, 26)
+    assert 2 < len(placed) < 15
     for n, (x, y, label, _) in enumerate(placed):
         assert all(abs(x - px) >= svg.label_width(label) or abs(y - py) >= 13 for px, py, _, _ in placed[:n])

@@ -108,7 +108,7 @@ class StopAt:
 
 
 @pytest.mark.parametrize("kind", [Stop, signal.SIGINT, signal.SIGTERM], ids=["error", "SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("step", [0, 12, 17, 35])                 # 12 batches an epoch, 3 epochs
+@pytest.mark.parametrize("step", [0, 12, 17, 34])                 # 12 batches an epoch, 3 epochs
 def test_stopped_at_any_step_it_goes_on_to_the_same_end(corpus, tmp_path, undisturbed, kind, step):
     # checkpoint_seconds: an error loses what is not saved, an interruption saves before it ends
     config = NOISY if kind is Stop else replace(NOISY, checkpoint_seconds=1000.0)
@@ -119,6 +119,26 @@ def test_stopped_at_any_step_it_goes_on_to_the_same_end(corpus, tmp_path, undist
     model, ended = run(corpus, config, tmp_path, hooks=noise())
     assert ended.step == 36 and same(model.state_dict(), undisturbed[0])
     assert rows(tmp_path) == undisturbed[1]
+
+
+@pytest.mark.xfail(reason="train() saves the state between an epoch's last step and its evaluation", strict=True)
+def test_interrupted_at_the_last_step_it_goes_on_to_the_same_end(corpus, tmp_path, undisturbed):
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, NOISY, tmp_path, hooks=[*noise(), StopAt(23, signal.SIGINT)])
+    with pytest.raises(Stop):                        # a second stop, in the next epoch, before anything else is saved
+        run(corpus, replace(NOISY, checkpoint_seconds=1000.0), tmp_path, hooks=[*noise(), StopAt(25, Stop)])
+    model, _ = run(corpus, NOISY, tmp_path, hooks=noise())
+    assert same(model.state_dict(), undisturbed[0]) and rows(tmp_path) == undisturbed[1]
+
+
+@pytest.mark.xfail(reason="train() forgets an interruption that comes during the last evaluation", strict=True)
+def test_an_interruption_during_an_evaluation_is_not_forgotten(corpus, tmp_path):
+    def evaluate(model):
+        signal.raise_signal(signal.SIGINT)
+        return {"error": 0.0, "loss": 0.0}
+
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, replace(FAST, epochs=1), tmp_path, evaluate)
 
 
 def test_stopped_inside_an_evaluation_it_goes_on_to_the_same_end(corpus, tmp_path, undisturbed):
@@ -274,9 +294,9 @@ def test_the_average_is_what_is_judged_and_kept(corpus, tmp_path):
     averaged, _ = run(corpus, replace(config, average=0.99), tmp_path / "averaged", evaluate)
     assert same(averaged.state_dict(), seen[-1])
     assert not same(averaged.state_dict(), plain.state_dict())
-    own, found = checkpoint.load(tmp_path / "averaged" / "state")[0], plain.state_dict()
-    assert same(own["model"], found)                 # averaging does not change the course of the training
-    assert same(own["average"], averaged.state_dict())
+    states = {name: checkpoint.load(tmp_path / name / "state")[0] for name in ("plain", "averaged")}
+    assert same(states["averaged"]["model"], states["plain"]["model"])      # averaging does not change the course
+    assert same(states["averaged"]["average"], averaged.state_dict())
 
 
 def test_the_gradient_is_cut_to_clip(corpus, tmp_path):

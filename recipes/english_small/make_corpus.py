@@ -25,7 +25,7 @@ import numpy as np
 
 import voices
 from sentences import Sentence, sentence
-from voices import Reading, Voice
+from voices import Reading
 
 RATE = 16000
 ENGINE_SHARES = {"flite": 0.40, "espeak-ng": 0.40, "festival": 0.20}    # of utterances

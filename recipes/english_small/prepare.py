@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from recog import manifest, recipe
-from recog.types import Utterance
 
 
 def prepare(corpus: Path):

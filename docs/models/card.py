@@ -1,0 +1,51 @@
+"""Rewrite the figures of a model card from the model itself: `python docs/models/card.py MODEL_FOLDER CARD.md`.
+
+What stands between `<!-- figures -->` and `<!-- end -->` in the card is replaced by what model.json records.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from recog import modeldir
+
+BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
+NAMES = {"word": "WER", "char": "CER", "phone": "PER"}
+
+
+def written(card: str, info: dict[str, Any]) -> str:
+    """The text of a card with its figures made anew."""
+    return BLOCK.sub(lambda block: block[1] + figures(info) + block[2], card)
+
+
+def figures(info: dict[str, Any]) -> str:
+    made = info.get("provenance", {})
+    size = sum(file["bytes"] for file in info["files"].values()) / 1e6
+    facts = {"weights": f"{info['weights']:,}, {size:.1f} MB on disk", "data licence": info.get("data_licence", "not stated"),
+             "recipe": f"`{made.get('recipe')}`, model `{made.get('model')}`, recog {made.get('recog')}, torch {made.get('torch')}",
+             "training": f"best of {made.get('epochs')} epochs: {made.get('best_epoch')}; {made.get('minutes')} minutes on "
+                         f"{made.get('machine')}, {made.get('device')}; {made.get('date')}"}
+    lines = ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), "",
+             "| set | utterances | decoder | error rate | 95 % interval | errors |", "|---|---:|---|---:|---|---:|",
+             *rows(info.get("scores", {})), "", "Intervals are bootstrap intervals over utterances.", ""]
+    return "\n".join(lines) + "\n"
+
+
+def rows(scores: dict[str, Any]) -> list[str]:
+    return [f"| {split} | {f['utterances']} | {decoder} | {NAMES[unit]} {100 * f['error_rate']:.2f} % | {interval(f['interval'])} "
+            f"| {f['errors']} of {f['tokens']} |"
+            for split, decoders in scores.items() for decoder, units in decoders.items() for unit, f in units.items()]
+
+
+def interval(ends: list[float] | None) -> str:
+    return f"{100 * ends[0]:.2f} to {100 * ends[1]:.2f} %" if ends else "-"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("give a model folder (or the name of a bundled model) and the card")
+    folder, card = modeldir.locate(sys.argv[1]), Path(sys.argv[2])
+    card.write_text(written(card.read_text(encoding="utf-8"), modeldir.load(folder).info), encoding="utf-8")

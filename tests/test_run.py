@@ -1,0 +1,198 @@
+"""`recog run` from sound files to a scored table: once, again, killed, with other settings, and with bad input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recog.errors import ConfigError
+from recog.files import digest
+from recog.stages import STAGES, run_recipe
+from recog.testing import ROWS, SETTINGS, tiny_recipe, tone_corpus
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+ROOT = Path(__file__).parents[1]
+
+
+def run(recipe, corpus, exp, overrides=(), name=None, until="score", force=False, record=False):
+    return run_recipe(str(recipe), corpus, None, list(overrides), exp, name, until, force, record)
+
+
+def talk(capsys):
+    """What was said on stderr, as {stage: its first line}."""
+    said = {}
+    for line in capsys.readouterr().err.splitlines():
+        stage, _, words = line.partition(": ")
+        said.setdefault(stage, words)
+    return said
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): digest(p) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return tone_corpus(tmp_path / "corpus")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return tiny_recipe(tmp_path / "mine")
+
+
+def test_a_run_leaves_a_table_a_model_and_reports_and_a_second_run_does_nothing(tmp_path, recipe, corpus, capsys):
+    exp = tmp_path / "exp"
+    table = run(recipe, corpus, exp)
+    assert [line.split()[:2] for line in table.splitlines()[2:]] == [["dev", "greedy"], ["test", "greedy"]]
+    folder = exp / "mine" / "ctc"
+    info = json.loads((folder / "model" / "model.json").read_text())
+    assert info["data_licence"] == "Apache-2.0" and info["scores"]["test"]["greedy"]["char"]["tokens"] == 4
+    assert (folder / "report.html").is_file() and (folder / "train" / "metrics.jsonl").read_text().count("\n") == 2
+    assert not list(exp.rglob("*.partial"))
+    before, _ = contents(exp), talk(capsys)
+    assert run(recipe, corpus, exp) == table
+    assert talk(capsys) == {stage: "skip, unchanged" for stage in STAGES} and contents(exp) == before
+
+
+def test_until_stops_and_the_next_run_goes_on(tmp_path, recipe, corpus, capsys):
+    assert run(recipe, corpus, tmp_path / "exp", until="units") == ""
+    assert not (tmp_path / "exp" / "mine" / "ctc" / "train").exists()
+    talk(capsys)
+    run(recipe, corpus, tmp_path / "exp", until="train")
+    said = talk(capsys)
+    assert [said[s] for s in ("prepare", "features", "units")] == ["skip, unchanged"] * 3 and "train" in said and "decode" not in said
+    with pytest.raises(ConfigError, match="no stage 'trian' .did you mean 'train'"):
+        run(recipe, corpus, tmp_path / "exp", until="trian")
+
+
+def test_other_settings_need_force_or_another_name(tmp_path, recipe, corpus, capsys):
+    exp = tmp_path / "exp"
+    run(recipe, corpus, exp)
+    before = contents(exp)
+    with pytest.raises(ConfigError) as caught:
+        run(recipe, corpus, exp, ["encoder.units=6"])
+    assert "encoder.units 8 -> 6" in str(caught.value) and "--force" in str(caught.value) and "--name" in str(caught.value)
+    assert contents(exp) == before
+    talk(capsys)
+    run(recipe, corpus, exp, ["encoder.units=6"], name="small")
+    said = talk(capsys)
+    assert said["prepare"] == said["features"] == "skip, unchanged" and said["units"] != "skip, unchanged"
+    after = contents(exp)
+    assert before.items() <= after.items() and any(name.startswith("mine/small/model") for name in after)
+    run(recipe, corpus, exp, ["encoder.units=6"], force=True)
+    weights = json.loads((exp / "mine" / "ctc" / "model" / "model.json").read_text())["config"]["encoder"]["units"]
+    assert weights == 6
+
+
+def test_a_change_of_the_decoder_decodes_again_and_trains_no_more(tmp_path, recipe, corpus, capsys):
+    exp = tmp_path / "exp"
+    run(recipe, corpus, exp)
+    weights = digest(exp / "mine" / "ctc" / "model" / "weights.safetensors")
+    talk(capsys)
+    table = run(recipe, corpus, exp, ['decoders=[{kind="greedy"}, {kind="beam", beam=4}]'])
+    said = talk(capsys)
+    assert said["train"] == "skip, unchanged" and said["decode"].startswith("again") and said["score"].startswith("again")
+    assert "beam" in table and digest(exp / "mine" / "ctc" / "model" / "weights.safetensors") == weights
+
+
+def test_another_corpus_is_noticed(tmp_path, recipe, corpus, capsys):
+    exp = tmp_path / "exp"
+    run(recipe, corpus, exp)
+    tone_corpus(corpus, [*ROWS, ("more", "test", "012")])
+    with pytest.raises(ConfigError, match="other settings"):
+        run(recipe, corpus, exp)
+    assert "skip" not in talk(capsys)["prepare"]
+
+
+def test_record_adds_a_row_and_nothing_else(tmp_path, recipe, corpus):
+    for _ in range(2):
+        run(recipe, corpus, tmp_path / "exp", record=True)
+    rows = [line for line in (recipe / "RESULTS.md").read_text().splitlines() if line.startswith("| 2")]
+    assert len(rows) == 2 and rows[0] == rows[1] and "CER" in rows[0] and "| test |" in rows[0]
+
+
+def command(*arguments, cwd=ROOT):
+    """Runs the command line in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "recog", *map(str, arguments)], cwd=cwd, env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def finished(*arguments):
+    process = command(*arguments)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_the_tones_recipe_from_the_command_line_twice(tmp_path):
+    small = ["run", "tones", "--exp", tmp_path / "exp", "--set", "train.epochs=1", "--set", "encoder.units=8"]
+    status, table, err = finished(*small)
+    assert status == 0, err
+    assert "tones: best of 1 epochs" in table and table.splitlines()[1].split()[:3] == ["split", "decoder", "CER"]
+    assert {line.split()[0] for line in table.splitlines()[2:]} == {"dev", "test"}
+    status, again, err = finished(*small)
+    assert status == 0 and again == table
+    assert [line for line in err.splitlines() if ":" in line] == [f"{stage}: skip, unchanged" for stage in STAGES]
+
+
+def kill_and_resume(tmp_path, recipe, corpus, kills, watch):
+    """Runs in processes that are killed at random, then to the end; the weights must be those of an undisturbed run."""
+    slowly = ["--set", "train.checkpoint_seconds=0.0"]
+    draw = random.Random()
+    delays = []
+    for number in range(kills):
+        process = command("run", recipe, "--corpus", corpus, "--exp", tmp_path / "killed", *slowly)
+        watch(number, process, tmp_path / "killed" / "mine")
+        delays.append(draw.uniform(0, 0.1))
+        time.sleep(delays[-1])
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    status, table, err = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "killed", *slowly)
+    assert status == 0, (delays, err)
+    status, expected, _ = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "whole", *slowly)
+    weights = [digest(tmp_path / exp / "mine" / "ctc" / "model" / "weights.safetensors") for exp in ("killed", "whole")]
+    assert weights[0] == weights[1], delays
+    assert [line.split()[:-1] for line in table.splitlines()[2:]] == [line.split()[:-1] for line in expected.splitlines()[2:]]
+    assert not list((tmp_path / "killed").rglob("*.partial"))
+
+
+def until_there(process, folder, pattern):
+    while process.poll() is None and not list(folder.glob(pattern)):
+        time.sleep(0.002)
+
+
+LONGER = SETTINGS.replace("epochs = 2", "epochs = 30")
+
+
+def test_a_run_killed_in_its_stages_ends_with_the_same_weights(tmp_path, corpus):
+    recipe = tiny_recipe(tmp_path / "mine", LONGER)
+    moments = ["features-*/begun.json", "ctc/train/begun.json", f"ctc/train/state/step-*{random.randrange(10)}"]
+    kill_and_resume(tmp_path, recipe, corpus, 3, lambda number, process, home: until_there(process, home, moments[number]))
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path):
+    rows = [(f"{split}{i:03d}", split, "".join(random.choices("0123", k=3))) for split, n in (("train", 300), ("dev", 20), ("test", 20))
+            for i in range(n)]
+    corpus, recipe = tone_corpus(tmp_path / "corpus", rows), tiny_recipe(tmp_path / "mine", SETTINGS.replace("epochs = 2", "epochs = 10"))
+    kill_and_resume(tmp_path, recipe, corpus, 8, lambda number, process, home: time.sleep(random.uniform(2, 4 + number)))
+
+
+def test_an_interrupted_run_goes_on(tmp_path, corpus):
+    recipe = tiny_recipe(tmp_path / "mine", LONGER)
+    process = command("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp")
+    until_there(process, tmp_path / "exp" / "mine" / "ctc" / "train", "metrics.jsonl")
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    status, table, err = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp")
+    assert status == 0 and "train: going on where it stopped" in err and "best of 30 epochs" in table
