@@ -159,9 +159,14 @@ def run_app() -> None:
             raise
         print(f"recog: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("recog: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()               # the reader went away, as `head` does
         sys.exit(0)
+    except OSError as error:             # a full disk, no permission: said by the system, not by us
+        if "--debug" in sys.argv:
+            raise
+        print(f"recog: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("recog: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

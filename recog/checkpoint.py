@@ -10,21 +10,18 @@ import torch
 from torch import Tensor
 
 from .errors import TrainError
-from .files import digest, read_json, remove, writing
+from .files import digest, read_json, remove, write_tensors, writing
 
 
 def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], facts: dict[str, Any]) -> None:
     """Writes folder/step-N with one safetensors file per group of tensors and state.json, then drops older ones."""
-    from safetensors.torch import save_file
-
     target = folder / f"step-{step:09d}"
     if target.exists():
         return                               # the same step has the same state
     with writing(target) as partial:
         partial.mkdir()
         for group, values in tensors.items():
-            save_file({name: value.detach().cpu().contiguous() for name, value in values.items()},
-                      partial / f"{group}.safetensors")
+            write_tensors(partial / f"{group}.safetensors", values)
         (partial / "state.json").write_text(json.dumps({**facts, "digests": _digests(partial)}))
     for other in folder.glob("step-*"):
         if other != target:

@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator
 from .errors import RecogError
 
 PYTHON = (3, 11)                 # the oldest that recog runs on
-TORCH = "pip install 'torch==2.11.*' 'torchaudio==2.11.*'"     # torchaudio's last release is 2.11, and it fits no other torch
+TORCH = "pip install 'torch==2.11.*' 'torchaudio==2.11.*'"     # torchaudio's last release, and it fits no other torch
 REINSTALL = "install recog again, in its source folder: pip install --force-reinstall --no-deps ."
 ROOM = 2.0                       # GB; the features of a small corpus and the states of its training take about one
 PACKAGES = ("librosa", "soxr", "sentencepiece", "kenlm", "rapidfuzz", "safetensors", "rich", "scipy")
@@ -48,7 +48,7 @@ def examine(say: Callable[[str], None]) -> int:
             line, status = f"BAD  {name}: {where}{error.what} -> {error.hint or REINSTALL}", 1
         except ImportError as error:
             line, status = f"BAD  {name}: {error} -> mend the packages above first", 1
-        except Exception as error:       # a broken library may fail in any way at all, and the other checks must still be made
+        except Exception as error:       # a broken library fails as it likes, and the other checks must still be made
             line, status = f"BAD  {name}: {type(error).__name__}: {error} -> {REINSTALL}", 1
         say(line[:5] + " ".join(line[5:].split()))       # a library's message may have many lines
     return status

@@ -44,6 +44,24 @@ def writing(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def alone(lock: Path, wait: bool = False) -> Iterator[None]:
+    """Holds a lock file; another process that has it is waited for, or DiskError is raised. A kill releases it."""
+    try:
+        import fcntl
+    except ImportError:                      # no such locks on Windows
+        yield
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise DiskError("another recog is at work here", where=lock.with_suffix(""),
+                            hint="wait for it, or choose another --name or --exp") from None
+        yield
+
+
 def _sync(path: Path) -> None:
     """What a rename promises must be on the disk before it."""
     for file in (path.rglob("*") if path.is_dir() else [path]):
@@ -67,6 +85,13 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
+    """A safetensors file, written by Python so that a full disk is an OSError here too."""
+    from safetensors.torch import save
+
+    path.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
 
 
 def read_json(path: Path) -> Any:

@@ -21,7 +21,7 @@ CLIPPED = 0.98                   # of full scale: 8-bit sound goes no higher tha
 SHOWN = 10                       # stretches of speech that are listed
 LONG = 100                       # characters of a text that are shown
 KINDS = "a sound file, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
-STAGES = ("units", "train", "decode", "score")     # those that have a folder in a run's own; `prepare` and `features` are shared
+STAGES = ("units", "train", "decode", "score")     # those of a run alone; `prepare` and `features` are shared by all runs
 
 
 def describe(path: Path) -> str:
@@ -74,7 +74,8 @@ def _sound(path: Path) -> str:
     return _lines([("sound file", str(path)), ("format", _format(path)), ("length", f"{seconds:.2f} seconds"),
                    ("peak", _decibels(level.peak)), ("rms", _decibels(math.sqrt(level.square / level.samples))),
                    ("clipped", f"{level.clipped / level.samples:.3%} of the samples"),
-                   ("speech", f"{sum(end - start for start, end in speech):.2f} seconds in {_count(len(speech), 'stretch')}{whole}"),
+                   ("speech", f"{sum(end - start for start, end in speech):.2f} seconds in "
+                              f"{_count(len(speech), 'stretch')}{whole}"),
                    *([("stretches", listed + more)] if speech else [])])
 
 
@@ -132,15 +133,16 @@ def _manifest(path: Path) -> str:
     silent = len(utterances) - sum(split.heard for split in splits.values())
     if silent:
         rows.append(("not found", f"{silent} of {len(utterances)} recordings are not there or cannot be read"))
-    rows += [("vocabulary", f"{len(words)} different words, {len(letters)} different characters: {''.join(sorted(letters))!r}"),
+    alphabet = "".join(sorted(letters))
+    rows += [("vocabulary", f"{len(words)} different words, {len(letters)} different characters: {alphabet!r}"),
              ("shortest", _text(by_length[0])), ("longest", _text(by_length[-1]))]
     return _lines(rows)
 
 
 def _table(splits: dict[str, _Split]) -> list[tuple[str, str]]:
     names = ("utterances", "hours", "speakers", "words", "characters")
-    cells = [(name, f"{s.utterances:,}", f"{s.seconds / 3600:.2f}" if s.heard else "-", f"{len(s.speakers):,}", f"{s.words:,}",
-              f"{s.characters:,}") for name, s in splits.items()]
+    cells = [(name, f"{s.utterances:,}", f"{s.seconds / 3600:.2f}" if s.heard else "-", f"{len(s.speakers):,}",
+              f"{s.words:,}", f"{s.characters:,}") for name, s in splits.items()]
     return [(first, "".join(f"{cell:>12}" for cell in rest)) for first, *rest in [("split", *names), *cells]]
 
 
@@ -236,8 +238,8 @@ def _state(stage: str, folder: Path) -> str:
     if stage == "prepare":
         return "done: " + ", ".join(f"{split} {count}" for split, count in result["counts"].items())
     if stage == "train":
-        return (f"done: best of {result['epochs']} epochs: {result['best_epoch']}, at {result['best']:.4f} on the development set, "
-                f"{result['minutes']} minutes")
+        return (f"done: best of {result['epochs']} epochs: {result['best_epoch']}, at {result['best']:.4f} on the "
+                f"development set, {result['minutes']} minutes")
     if stage == "features":
         return f"done: {result['utterances']} utterances"
     return f"done: {result['count'] - 1} units and the blank" if stage == "units" else "done"
@@ -246,7 +248,8 @@ def _state(stage: str, folder: Path) -> str:
 def _reached(folder: Path) -> str:
     """Of a training that has not ended: what its last whole epoch brought, and the best one."""
     path = folder / "metrics.jsonl"
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")] if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]            # a kill may have cut the last one short
     judged = [row for row in rows if "dev_error" in row]
     if not judged:
         return ""

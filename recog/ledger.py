@@ -23,11 +23,14 @@ class Stage:
     version: int
     settings: Any
     inputs: dict[str, str]
-    costly: bool = False                     # its result is not thrown away without --force
+    costly: bool = False                     # its result, or a state to resume from, is not thrown away without --force
 
     @property
     def key(self) -> dict[str, Any]:
         return {"version": self.version, "settings": self.settings, "inputs": self.inputs}
+
+
+RESUMABLE = "state"                          # the folder from which a costly stage resumes; before it is there, nothing is lost
 
 
 def run(stage: Stage, work: Callable[[Path], Any], force: bool = False) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def run(stage: Stage, work: Callable[[Path], Any], force: bool = False) -> dict[
     else:
         if old is not None:
             changes = ", ".join(differences(old["key"], stage.key)) or "asked for by --force"
-            if stage.costly and not force:
+            if stage.costly and not force and (done.exists() or (stage.folder / RESUMABLE).exists()):
                 raise ConfigError(f"was run with other settings ({changes})", where=stage.folder,
                                   hint="--force starts it anew; --name NAME keeps both")
             say(f"{stage.name}: again ({changes})")

@@ -25,7 +25,7 @@ def write(path: Path, utterances: Iterable[Utterance]) -> int:
     with writing(path) as partial, open(partial, "w", encoding="utf-8") as stream:
         for utterance in utterances:
             row = {name: value for name, value in asdict(utterance).items()
-                   if name in _REQUIRED or value not in ("", 0.0, None, {})}
+                   if name in _REQUIRED or value not in (_FIELDS[name].default, {})}
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
@@ -38,11 +38,14 @@ def read(path: Path, split: str | None = None) -> Iterator[Utterance]:
     except FileNotFoundError:
         raise DataError("no such manifest", where=path) from None
     with stream:
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                utterance = _parse(line, f"{path}:{number}")
-                if split is None or utterance.split == split:
-                    yield utterance
+        try:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    utterance = _parse(line, f"{path}:{number}")
+                    if split is None or utterance.split == split:
+                        yield utterance
+        except UnicodeDecodeError as error:
+            raise DataError(f"is not UTF-8 text: {error}", where=path) from None
 
 
 def _parse(line: str, where: str) -> Utterance:

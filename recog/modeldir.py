@@ -21,7 +21,7 @@ from .components import nearest
 from .config import build as build_config, plain
 from .errors import ConfigError, DataError, ModelError
 from .features import Normalizer
-from .files import digest, read_json, write_json, writing
+from .files import digest, read_json, write_json, write_tensors, writing
 from .models.recognizer import Recognizer, RecognizerConfig, build
 from .text import Units
 
@@ -49,13 +49,10 @@ class LoadedModel:
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
          facts: dict[str, Any], half: bool = False) -> None:
     """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ..."""
-    from safetensors.torch import save_file
-
     kind = torch.float16 if half else torch.float32
     with writing(folder) as partial:
         partial.mkdir()
-        save_file({key: value.detach().to("cpu", kind).contiguous() for key, value in model.state_dict().items()},
-                  partial / _WEIGHTS)
+        write_tensors(partial / _WEIGHTS, {key: value.to(kind) for key, value in model.state_dict().items()})
         units.save(partial / _UNITS)
         if normalizer is not None:
             normalizer.save(partial / _NORMALIZER)

@@ -17,7 +17,7 @@ from .errors import ConfigError, DataError
 from .evaluation import DevelopmentSet, decode_split
 from .examples import Example, Examples
 from .features import Normalizer
-from .files import digest, digest_of, read_json
+from .files import alone, digest, digest_of, read_json
 from .heads.ctc import frames_needed
 from .ledger import Stage, run as run_stage, say
 from .models.recognizer import build
@@ -89,9 +89,11 @@ def run(run: Run, until: str = "score") -> str:
     """Runs the stages up to `until`; what is unchanged is skipped. Gives the scored table ('' before `score`)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     done: dict[str, dict[str, Any]] = {}
-    for name in STAGES[:STAGES.index(until) + 1]:
-        stage, work = _PLAN[name](run, done, device)
-        done[name] = run_stage(stage, work, run.force and name != "prepare")
+    with alone(run.home / f"{run.name}.lock"):
+        for name in STAGES[:STAGES.index(until) + 1]:
+            stage, work = _PLAN[name](run, done, device)
+            with alone(stage.folder.with_suffix(".lock"), wait=True):       # other models may be at a shared stage
+                done[name] = run_stage(stage, work, run.force and name != "prepare")
     return done["score"]["table"] if "score" in done else ""
 
 

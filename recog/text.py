@@ -102,6 +102,8 @@ def learn(config: UnitsConfig, texts: Iterable[str]) -> Units:
     if config.kind == "piece":
         return _learn_pieces(config.size, texts)
     symbols = sorted({symbol for text in texts for symbol in _split(text, config.kind)})
+    if BLANK in symbols:
+        raise DataError(f"a transcript holds '{BLANK}', which is the name of the blank")
     return Units(config.kind, [BLANK, *symbols])
 
 

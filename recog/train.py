@@ -74,7 +74,7 @@ class Training:
         self.average = optim.Average(model, config.average) if config.average else None
         self.best: dict[str, Tensor] = {}
         self.at = Progressed()
-        self._saved = time.monotonic()
+        self._saved = self._ticked = time.monotonic()
 
     def restore(self) -> bool:
         """Takes up the newest saved state; false when there is none."""
@@ -93,7 +93,13 @@ class Training:
             hook.restore(tensors.get(f"hook{number}", {}))
         return True
 
+    def tick(self) -> None:
+        """Adds the time since the last tick to the training time."""
+        now = time.monotonic()
+        self.at.seconds, self._ticked = self.at.seconds + now - self._ticked, now
+
     def save(self) -> None:
+        self.tick()
         packed, values = checkpoint.pack(self.optimizer)
         groups = {"model": self.model.state_dict(), "optimizer": packed, "best": self.best}
         if self.average:
@@ -174,32 +180,36 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
         if resumed:
             progress.say(f"train: resumed at epoch {at.epoch + 1}, batch {at.batch}")
         while at.epoch < config.epochs and not (config.patience and at.idle >= config.patience):
-            size, padding, began = examples.batches_in(at.epoch), examples.waste(at.epoch), time.monotonic()
-            frames = 0
-            for batch in examples.epoch(at.epoch, at.batch):
-                done = at.epoch + at.batch / size
-                loss = run.update(batch, done)
-                frames += int(batch.x_len.sum())
-                progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
-                if interrupted.is_set() or (run.due and at.batch < size):
-                    at.seconds, began = at.seconds + time.monotonic() - began, time.monotonic()
-                    run.save()
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
-            spent = time.monotonic() - began
+            speed = _epoch(run, examples, progress, interrupted)
             row: dict[str, Any] = {"step": at.step, "epoch": at.epoch + 1, "train_loss": at.loss / at.count,
-                                   "rate": run.optimizer.param_groups[0]["lr"], "padding": padding,
-                                   "frames_per_second": frames / spent}
+                                   "rate": run.optimizer.param_groups[0]["lr"], "padding": examples.waste(at.epoch),
+                                   "frames_per_second": speed}
             if (at.epoch + 1) % config.evaluate_every == 0 or at.epoch + 1 == config.epochs:
                 row |= {f"dev_{name}": value for name, value in run.judge(evaluate).items()}
-            at.seconds += time.monotonic() - began
             at.epoch, at.batch, at.loss, at.count = at.epoch + 1, 0, 0.0, 0
+            run.tick()
             metrics.add(row | {"seconds": at.seconds})
             progress.say(_line(row, config, at))
             if run.due or at.epoch == config.epochs:
                 run.save()
     model.load_state_dict(run.best)
     return at
+
+
+def _epoch(run: Training, examples: Examples, progress: Progress, interrupted: threading.Event) -> float:
+    """What is left of the epoch under way; gives frames a second. The loop that everything is for."""
+    at, began, frames = run.at, time.monotonic(), 0
+    size, padding = examples.batches_in(at.epoch), examples.waste(at.epoch)
+    for batch in examples.epoch(at.epoch, at.batch):
+        done = at.epoch + at.batch / size
+        loss = run.update(batch, done)
+        frames += int(batch.x_len.sum())
+        progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
+        if interrupted.is_set() or (run.due and at.batch < size):
+            run.save()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+    return frames / (time.monotonic() - began)
 
 
 def _line(row: dict[str, Any], config: TrainConfig, at: Progressed) -> str:

@@ -73,15 +73,15 @@ def plain_beam(log_probs, beam, bonus=0.0, token_threshold=np.inf, beam_threshol
         new = {}
         for prefix, (blank, label) in beams.items():
             total = np.logaddexp(blank, label)
-            b, l = new.get(prefix, (-np.inf, -np.inf))
+            b, nb = new.get(prefix, (-np.inf, -np.inf))
             again = label + row[prefix[-1]] if prefix else -np.inf
-            new[prefix] = np.logaddexp(b, total + row[0]), np.logaddexp(l, again)
+            new[prefix] = np.logaddexp(b, total + row[0]), np.logaddexp(nb, again)
             for unit in range(1, len(row)):
                 child = prefix + (unit,)
                 if row[unit] <= row.max() - token_threshold and child not in beams:
                     continue
-                b, l = new.get(child, (-np.inf, -np.inf))
-                new[child] = b, np.logaddexp(l, row[unit] + (blank if prefix[-1:] == (unit,) else total))
+                b, nb = new.get(child, (-np.inf, -np.inf))
+                new[child] = b, np.logaddexp(nb, row[unit] + (blank if prefix[-1:] == (unit,) else total))
         ranked = sorted(((np.logaddexp(*new[p]) + bonus * len(p), p) for p in new), reverse=True)
         ranked = [(r, p) for r, p in ranked[:beam] if r > max(ranked[0][0] - beam_threshold, -np.inf)]
         beams = {p: new[p] for _, p in ranked}
@@ -386,7 +386,8 @@ def test_units_outside_the_row_are_a_mistake(units):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"beam": 0}, "beam must be at least 1"), ({"nbest": 0}, "nbest must be"), ({"beam": 4, "nbest": 5}, "nbest must be"),
+    ({"beam": 0}, "beam must be at least 1"), ({"nbest": 0}, "nbest must be"),
+    ({"beam": 4, "nbest": 5}, "nbest must be"),
     ({"token_threshold": 0.0}, "token_threshold must be above 0"),
     ({"beam_threshold": -1.0}, "beam_threshold must be above 0"),
     ({"beam_threshold": float("nan")}, "beam_threshold must be above 0"),

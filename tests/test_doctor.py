@@ -44,7 +44,7 @@ def broken(monkeypatch):
 
 
 def test_a_whole_installation_has_no_fault():
-    said = [row for row in lines()[1] if row[5:].split(":")[0] not in ("cores", "disk")]     # the machine's business, not recog's
+    said = [row for row in lines()[1] if row[5:].split(":")[0] not in ("cores", "disk")]     # the machine's, not recog's
     assert all(row.startswith("ok   ") and ": " in row and "\n" not in row for row in said), said
     for name in ("Python", "torch", "CUDA", "numba", "sound files", "kenlm", "models", "recipes", "this folder"):
         assert any(row.startswith(f"ok   {name}: ") for row in said), name
@@ -56,7 +56,8 @@ def test_old_python(monkeypatch):
     assert status == 1 and row.startswith("BAD  Python: ") and "-> make the virtual environment with Python 3.99" in row
 
 
-@pytest.mark.parametrize("error", [ImportError("libc10_cuda.so: cannot open shared object file"), OSError("undefined symbol: x\nin y"),
+@pytest.mark.parametrize("error", [ImportError("libc10_cuda.so: cannot open shared object file"),
+                                   OSError("undefined symbol: x\nin y"),
                                    RuntimeError("PyTorch has CUDA version 13.2 whereas TorchAudio has 13.0")])
 def test_torchaudio_beside_a_strange_torch(broken, error):
     broken["torchaudio"] = error
@@ -118,7 +119,8 @@ def test_numba_without_a_place_for_its_cache(monkeypatch):
 
 def test_an_altered_model_is_named(monkeypatch):
     def altered(folder):
-        raise ModelError("was altered: its digest is not the one in model.json", where="weights.safetensors", hint="copy it again")
+        raise ModelError("was altered: its digest is not the one in model.json", where="weights.safetensors",
+                         hint="copy it again")
 
     monkeypatch.setattr(modeldir, "bundled", lambda: ["m"])
     monkeypatch.setattr(modeldir, "locate", lambda name: name)

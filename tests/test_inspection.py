@@ -81,7 +81,8 @@ def test_a_manifest_is_counted(tmp_path):
                           Utterance("b", "train", "wav/a.wav", "THREE", "bob", start=0.0, end=36.0),
                           Utterance("c", "test", "wav/none.wav", "O", "ann")])
     text = describe(path)
-    assert re.search(r"^train +2 +0\.02 +2 +3 +12$", text, re.M) and re.search(r"^test +1 +- +1 +1 +1$", text, re.M)
+    assert re.search(r"^train +2 +0\.02 +2 +3 +12$", text, re.MULTILINE)
+    assert re.search(r"^test +1 +- +1 +1 +1$", text, re.MULTILINE)
     said = rows(text)
     assert said["not found"] == "1 of 3 recordings are not there or cannot be read"
     assert said["vocabulary"] == "4 different words, 8 different characters: ' EHNORTW'"
@@ -159,14 +160,16 @@ def test_a_run_under_way(run):
     assert said["prepare"] == "done: test 3, train 7"
     assert said["features"] == "done: 10 utterances" and said["units"] == "done: 27 units and the blank"
     assert said["train"] == "under way" and said["decode"] == said["score"] == "not begun"
-    lines = [{"step": n, "epoch": n, "train_loss": 5.0 / n, "dev_error": error} for n, error in enumerate((0.5, 0.2, 0.3), 1)]
+    errors = enumerate((0.5, 0.2, 0.3), 1)
+    lines = [{"step": n, "epoch": n, "train_loss": 5.0 / n, "dev_error": error} for n, error in errors]
     (run / "train" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 4, "ep')
     assert rows(describe(run))["train"] == \
         "under way: 3 epochs, training loss 1.6667; best epoch 2 with 20.00 % errors on the development set"
 
 
 def test_a_finished_run_shows_its_table(run):
-    write_json(run / "train" / "done.json", {"key": {}, "result": {"epochs": 9, "best_epoch": 7, "best": 0.25, "minutes": 1.5}})
+    result = {"epochs": 9, "best_epoch": 7, "best": 0.25, "minutes": 1.5}
+    write_json(run / "train" / "done.json", {"key": {}, "result": result})
     finished(run / "decode", {"real_time_factors": {}})
     finished(run / "score", {"table": "birds: best\ntest 1.00"})
     text = describe(run)
@@ -201,7 +204,8 @@ def test_importing_is_light():
     import subprocess
     import sys
 
-    code = "import sys, recog.inspection, recog.doctor; print([m for m in ('torch', 'soundfile', 'numba') if m in sys.modules])"
+    code = ("import sys, recog.inspection, recog.doctor; "
+            "print([m for m in ('torch', 'soundfile', 'numba') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert inspection.STAGES == ("units", "train", "decode", "score")

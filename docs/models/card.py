@@ -24,8 +24,10 @@ def written(card: str, info: dict[str, Any]) -> str:
 def figures(info: dict[str, Any]) -> str:
     made = info.get("provenance", {})
     size = sum(file["bytes"] for file in info["files"].values()) / 1e6
-    facts = {"weights": f"{info['weights']:,}, {size:.1f} MB on disk", "data licence": info.get("data_licence", "not stated"),
-             "recipe": f"`{made.get('recipe')}`, model `{made.get('model')}`, recog {made.get('recog')}, torch {made.get('torch')}",
+    facts = {"weights": f"{info['weights']:,}, {size:.1f} MB on disk",
+             "data licence": info.get("data_licence", "not stated"),
+             "recipe": f"`{made.get('recipe')}`, model `{made.get('model')}`, recog {made.get('recog')}, "
+                       f"torch {made.get('torch')}",
              "training": f"best of {made.get('epochs')} epochs: {made.get('best_epoch')}; {made.get('minutes')} minutes on "
                          f"{made.get('machine')}, {made.get('device')}; {made.get('date')}"}
     lines = ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), "",
@@ -35,8 +37,8 @@ def figures(info: dict[str, Any]) -> str:
 
 
 def rows(scores: dict[str, Any]) -> list[str]:
-    return [f"| {split} | {f['utterances']} | {decoder} | {NAMES[unit]} {100 * f['error_rate']:.2f} % | {interval(f['interval'])} "
-            f"| {f['errors']} of {f['tokens']} |"
+    return [f"| {split} | {f['utterances']} | {decoder} | {NAMES[unit]} {100 * f['error_rate']:.2f} % "
+            f"| {interval(f['interval'])} | {f['errors']} of {f['tokens']} |"
             for split, decoders in scores.items() for decoder, units in decoders.items() for unit, f in units.items()]
 
 

@@ -134,15 +134,15 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus,
         for k in range(K):
             node = node_of[k]
             parent, unit = tree[node, PARENT], tree[node, UNIT]
-            b, l = total[k] + row[0], -np.inf
+            b, nb = total[k] + row[0], -np.inf
             if parent >= 0:
-                l = old_label[k] + row[unit]
+                nb = old_label[k] + row[unit]
                 p = tree[parent, SLOT]
                 if p >= 0:
-                    l = logadd(l, row[unit] + (old_blank[p] if tree[parent, UNIT] == unit else total[p]))
-            r = logadd(b, l) + length_bonus * tree[node, DEPTH]
+                    nb = logadd(nb, row[unit] + (old_blank[p] if tree[parent, UNIT] == unit else total[p]))
+            r = logadd(b, nb) + length_bonus * tree[node, DEPTH]
             if r > -np.inf:
-                rank[n], new_blank[n], new_label[n], source[n], unit_of[n], heap[n] = r, b, l, node, 0, n
+                rank[n], new_blank[n], new_label[n], source[n], unit_of[n], heap[n] = r, b, nb, node, 0, n
                 n += 1
                 rise(heap, rank, n)
                 best = max(best, r)
@@ -167,15 +167,15 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus,
                 v = tried[j]
                 if total[k] + row[v] + bonus <= floor:
                     break
-                l = row[v] + (old_blank[k] if v == tree[node, UNIT] else total[k])
-                r = l + bonus
+                nb = row[v] + (old_blank[k] if v == tree[node, UNIT] else total[k])
+                r = nb + bonus
                 if r <= floor:
                     continue
                 child = table[place(tree, table, node, v)]
                 if child >= 0 and tree[child, SLOT] >= 0:
                     continue                                       # counted above
                 at = heap[0] if n == beam else n
-                rank[at], new_blank[at], new_label[at], source[at], unit_of[at] = r, -np.inf, l, node, v
+                rank[at], new_blank[at], new_label[at], source[at], unit_of[at] = r, -np.inf, nb, node, v
                 if n == beam:
                     sink(heap, rank, n)
                 else:

@@ -1,0 +1,37 @@
+"""`python -m benchmarks`: the whole table; `python -m benchmarks blstm startup`: a part of it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from .table import machine, markdown, plain
+
+NAMES = ("blstm", "training", "transcribe", "startup", "decoding")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures, and prints each value beside its bar.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which benchmarks: {', '.join(NAMES)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that everything runs, measures nothing")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file")
+    wanted = parser.parse_args()
+    if unknown := set(wanted.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
+    facts, tables = machine(), {}
+    print("\n".join(facts), flush=True)
+    for name in wanted.names or NAMES:
+        began = time.monotonic()
+        tables[name] = list(importlib.import_module(f"benchmarks.{name}").rows(wanted.quick))
+        print(f"\n{plain(name, tables[name])}", flush=True)
+        print(f"{name}: {time.monotonic() - began:.0f} seconds", file=sys.stderr, flush=True)
+    if wanted.markdown:
+        wanted.markdown.write_text(markdown(facts, tables), encoding="utf-8")
+    return int(any(row.met is False for rows in tables.values() for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

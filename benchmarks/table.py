@@ -1,0 +1,110 @@
+"""Rows of the benchmark table, the machine they were measured on, and fair comparison on a machine that is not idle."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Callable, Iterable
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured value."""
+
+    name: str
+    value: float
+    unit: str
+    bar: str = ""                    # what was promised, such as "< 0.4"; empty: nothing was
+    met: bool | None = None          # None when there is no bar
+
+
+def at_least(name: str, value: float, unit: str, bar: float) -> Row:
+    return Row(name, value, unit, f">= {bar:g}", value >= bar)
+
+
+def at_most(name: str, value: float, unit: str, bar: float) -> Row:
+    return Row(name, value, unit, f"<= {bar:g}", value <= bar)
+
+
+def below(name: str, value: float, unit: str, bar: float) -> Row:
+    return Row(name, value, unit, f"< {bar:g}", value < bar)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def side_by_side(works: Iterable[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:
+    """Seconds of each work, `repeats` times, taking turns, so that what else runs here slows all of them alike."""
+    works = list(works)
+    return [tuple(seconds(work) for work in works) for _ in range(repeats)]
+
+
+def ratio(times: Iterable[tuple[float, ...]], over: int = 0, under: int = 1) -> float:
+    """Median of the ratios within each turn: steadier than the ratio of medians."""
+    return statistics.median(row[over] / row[under] for row in times)
+
+
+def median(times: Iterable[tuple[float, ...]], of: int) -> float:
+    return statistics.median(row[of] for row in times)
+
+
+def machine() -> list[str]:
+    """Lines on the processor, its load, versions and thread counts."""
+    import torch
+
+    names = ("recog", "torch", "numpy", "numba", "typer")
+    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return [f"machine   {_processor()}, {os.cpu_count()} cores, {load} at the start; {platform.system()} {platform.release()}",
+            f"versions  Python {platform.python_version()}, " + ", ".join(f"{name} {_version(name)}" for name in names),
+            f"threads   torch {torch.get_num_threads()} (kernels: {torch.backends.cpu.get_cpu_capability()}), "
+            f"OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}; 'one core' rows set torch to 1"]
+
+
+def _version(name: str) -> str:
+    if name == "recog":
+        import recog
+
+        return recog.__version__
+    return version(name)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def plain(title: str, rows: Iterable[Row]) -> str:
+    """An aligned table."""
+    cells = [(row.name, _number(row.value), row.unit, row.bar, _verdict(row)) for row in rows]
+    width = [max(len(line[i]) for line in cells) for i in range(5)]
+    lines = [f"  {name:{width[0]}}  {value:>{width[1]}} {unit:{width[2]}}  {bar:{width[3]}}  {met}".rstrip()
+             for name, value, unit, bar, met in cells]
+    return "\n".join([title, *lines])
+
+
+def markdown(facts: Iterable[str], tables: dict[str, list[Row]]) -> str:
+    lines = ["```", *facts, "```"]
+    for title, rows in tables.items():
+        lines += ["", f"## {title}", "", "| what | value | unit | bar | met |", "|---|---:|---|---|---|"]
+        lines += [f"| {row.name} | {_number(row.value)} | {row.unit} | {row.bar} | {_verdict(row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _verdict(row: Row) -> str:
+    return {True: "yes", False: "NO", None: ""}[row.met]
