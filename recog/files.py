@@ -7,14 +7,15 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator
 
 from .errors import DataError, DiskError
 
 _DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up",
-         errno.EACCES: "this place may not be written to", errno.EROFS: "this disk is read-only"}
+         errno.EACCES: "this place may not be written to", errno.EROFS: "this disk is read-only",
+         errno.ENOTDIR: "a file stands where a folder should be", errno.EEXIST: "a file stands where a folder should be"}
 
 
 @contextmanager
@@ -30,9 +31,7 @@ def writing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         _sync(partial)
-        if partial.is_dir() and path.exists():
-            remove(path)                     # a folder cannot be renamed over a folder that holds something
-        os.replace(partial, path)
+        _replace(partial, path)
     except OSError as error:
         remove(partial)
         if error.errno in _DISK:
@@ -62,6 +61,21 @@ def alone(lock: Path, wait: bool = False) -> Iterator[None]:
         yield
 
 
+def _replace(partial: Path, path: Path) -> None:
+    if not (partial.is_dir() and path.exists()):
+        os.replace(partial, path)
+        return
+    old = path.with_name(path.name + ".old.partial")         # a folder cannot be renamed over a folder that holds something
+    remove(old)
+    os.replace(path, old)
+    try:
+        os.replace(partial, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    remove(old)
+
+
 def _sync(path: Path) -> None:
     """What a rename promises must be on the disk before it."""
     for file in (path.rglob("*") if path.is_dir() else [path]):
@@ -75,7 +89,8 @@ def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

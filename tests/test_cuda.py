@@ -1,0 +1,52 @@
+"""What must hold where a CUDA device is present: the same numbers as on the CPU, and training in mixed precision."""
+
+import pytest
+import torch
+
+from recog.config import build as build_config
+from recog.models.recognizer import RecognizerConfig, build
+from recog.train import to_device
+from recog.types import Batch
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 2, "units": 32, "subsample": [2, 1]}}, "test")
+    return build(config, 12).eval()
+
+
+def batch():
+    torch.manual_seed(1)
+    n, u = torch.tensor([60, 41, 17]), torch.tensor([9, 5, 2])
+    x = torch.randn(3, 60, 40) * (torch.arange(60)[None] < n[:, None])[:, :, None]
+    return Batch(("a", "b", "c"), x, n, torch.randint(1, 12, (3, 9)), u)
+
+
+def test_loss_and_gradients_are_those_of_the_cpu(model):
+    results = []
+    for device in ("cpu", "cuda"):
+        model.to(device).zero_grad()
+        loss = model.loss(to_device(batch(), torch.device(device)))
+        loss.total.backward()
+        results.append((loss.total.item(), [w.grad.cpu().clone() for w in model.parameters()]))
+    (cpu, cpu_grads), (cuda, cuda_grads) = results
+    assert cuda == pytest.approx(cpu, rel=1e-4)
+    for a, b in zip(cpu_grads, cuda_grads):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
+def test_mixed_precision_learns(model):
+    model.to("cuda").train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    held, losses = to_device(batch(), torch.device("cuda")), []
+    for _ in range(60):
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = model.loss(held)
+        optimizer.zero_grad()
+        loss.total.backward()
+        optimizer.step()
+        losses.append(loss.total.item())
+    assert losses[-1] < losses[0] / 3

@@ -1,0 +1,55 @@
+"""Weight noise: gradients are those at the noisy weights, and the weights come back to the bit."""
+
+import pytest
+import torch
+from torch import nn
+
+from recog.hooks.weight_noise import WeightNoise, WeightNoiseConfig
+from recog.testing import tiny_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def copied(model):
+    return [w.detach().clone() for w in model.parameters()]
+
+
+def test_weights_come_back_to_the_bit():
+    model, hook = tiny_model(), WeightNoise(WeightNoiseConfig(0.3))
+    clean = copied(model)
+    hook.before_step(model, 0)
+    assert not any(torch.equal(w, c) for w, c in zip(model.parameters(), clean))
+    hook.before_update(model)
+    assert all(torch.equal(w, c) for w, c in zip(model.parameters(), clean))
+
+
+def test_gradients_are_those_at_the_noisy_weights():
+    torch.manual_seed(0)
+    model, hook, x = nn.Linear(3, 2), WeightNoise(WeightNoiseConfig(0.5)), torch.randn(4, 3)
+    hook.before_step(model, 0)
+    noisy = copied(model)
+    model(x).square().sum().backward()
+    hook.before_update(model)
+    weight, bias = noisy
+    error = 2 * (x @ weight.T + bias)                              # the gradient, by hand
+    assert torch.allclose(model.weight.grad, error.T @ x, atol=1e-5) and torch.allclose(model.bias.grad, error.sum(0), atol=1e-5)
+
+
+def test_one_draw_of_the_right_size_per_step():
+    torch.manual_seed(0)
+    model, hook = nn.Linear(200, 200), WeightNoise(WeightNoiseConfig(0.075))
+    clean, draws = model.weight.detach().clone(), []
+    for step in range(2):
+        hook.before_step(model, step)
+        draws.append(model.weight.detach() - clean)
+        hook.before_update(model)
+    assert all(draw.std().item() == pytest.approx(0.075, rel=0.03) and abs(draw.mean().item()) < 0.002 for draw in draws)
+    assert not torch.equal(*draws)
+
+
+def test_it_is_a_hook_without_a_state():
+    hook = WeightNoise(WeightNoiseConfig())
+    assert hook.state() == {} and hook.extra_loss(None) is None and hook.restore({}) is None and hook.after_step(None, 0) is None
+    assert hook.config.deviation == 0.075                          # Graves 2013
+    with pytest.raises(ValueError):
+        WeightNoiseConfig(0.0)
