@@ -38,7 +38,8 @@ def run(
     """Run a recipe: from a corpus to a scored table. Run again to resume."""
     from recog.stages import run_recipe
 
-    print(run_recipe(recipe, corpus, model, set_ or [], exp, name, until, force, record))
+    for line in run_recipe(recipe, corpus, model, set_ or [], exp, name, until, force, record).splitlines():
+        print(line)
 
 
 @app.command()

@@ -14,7 +14,7 @@ NAMES = ("blstm", "training", "transcribe", "startup", "decoding")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures, and prints each value beside its bar.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Prints each measured value beside its bar.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which benchmarks: {', '.join(NAMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that everything runs, measures nothing")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, Iterator
 
 import numpy as np
@@ -21,7 +22,7 @@ def rows(quick: bool = False) -> Iterator[Row]:
     frames, repeats = (20, 1) if quick else (1000, 5)
     for kind, log_probs in (("peaky", peaky(frames)), ("noisy", noisy(frames))):
         for setting, contestants in _settings():
-            calls = [lambda run=run: run(log_probs) for run in contestants.values()]
+            calls = [partial(run, log_probs) for run in contestants.values()]
             for call in calls:
                 call()                                  # compiles
             times = side_by_side(calls, repeats)
@@ -30,7 +31,7 @@ def rows(quick: bool = False) -> Iterator[Row]:
 
 
 def _settings() -> Iterator[tuple[str, dict[str, Callable[[np.ndarray], object]]]]:
-    """Name of a setting, and who decodes at it: each takes log-probabilities [T, V]. Other toolkits' decoders join ours here."""
+    """Name of a setting, and who decodes at it: each takes log-probabilities [T, V]. Other toolkits join here."""
     yield "greedy", {"recog": lambda log_probs: decode(Greedy(), log_probs)}
     for beam in BEAMS:
         yield f"beam {beam}", {"recog": lambda log_probs, beam=beam: decode(CtcBeam(CtcBeamConfig(beam=beam)), log_probs)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +12,7 @@ from typing import Iterator, Sequence
 from recog.audio import write
 
 from .sound import speech
-from .table import Row, at_most, below, seconds
+from .table import WALL, Row, at_most, below, median
 from .transcribe import model_folder
 
 
@@ -20,15 +20,19 @@ def rows(quick: bool = False) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         reference, hypothesis = _texts(folder)
-        yield below("recog --help, median", _median(["--help"], 1 if quick else 10), "s", 0.4)
+        wall, busy = _median(["--help"], 1 if quick else 10)
+        yield below("recog --help", wall, "s", 0.4)
+        yield below("    the same, processor time", busy, "s", 0.4)
         score = ["score", str(reference), str(hypothesis)]
-        yield Row("recog score on 20 utterances, median", _median(score, 1 if quick else 5), "s")
+        yield Row("recog score on 20 utterances", _median(score, 1 if quick else 5)[0], "s")
         yield at_most("recog score: modules of torch loaded", _torch_modules(score), "", 0)
         if not quick:
             model, what = model_folder(folder)
             write(folder / "short.wav", speech(3.0))
             command = ["transcribe", str(folder / "short.wav"), "--model", str(model)]
-            yield Row(f"recog transcribe on 3 seconds of sound, {what}, median", _median(command, 3), "s")
+            wall, busy = _median(command, 3)
+            yield Row(f"recog transcribe on 3 seconds of sound, {what}", wall, "s")
+            yield Row("    the same, processor time of all cores", busy, "s")
 
 
 def _texts(folder: Path) -> tuple[Path, Path]:
@@ -40,9 +44,20 @@ def _texts(folder: Path) -> tuple[Path, Path]:
     return files
 
 
-def _median(arguments: Sequence[str], repeats: int) -> float:
-    """Seconds of wall time."""
-    return statistics.median(seconds(lambda: _run([*_command(), *arguments])) for _ in range(repeats))
+def _median(arguments: Sequence[str], repeats: int) -> tuple[float, float]:
+    """Seconds of wall time, and of processor time."""
+    times = []
+    for _ in range(repeats):
+        wall, busy = WALL(), _children()
+        _run([*_command(), *arguments])
+        times.append((WALL() - wall, _children() - busy))
+    return median(times, 0), median(times, 1)
+
+
+def _children() -> float:
+    """Processor time of all processes that were started here and have ended."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def _command() -> list[str]:

@@ -6,10 +6,11 @@ import os
 import platform
 import statistics
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Iterator
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,32 @@ def below(name: str, value: float, unit: str, bar: float) -> Row:
     return Row(name, value, unit, f"< {bar:g}", value < bar)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+WALL, PROCESSOR = time.perf_counter, time.process_time     # the same on one thread, if the machine has no other work
+Clock = Callable[[], float]
+
+
+def seconds(work: Callable[[], object], clock: Clock = WALL) -> float:
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
-def side_by_side(works: Iterable[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:
+def side_by_side(works: Iterable[Callable[[], object]], repeats: int, clock: Clock = WALL) -> list[tuple[float, ...]]:
     """Seconds of each work, `repeats` times, taking turns, so that what else runs here slows all of them alike."""
     works = list(works)
-    return [tuple(seconds(work) for work in works) for _ in range(repeats)]
+    return [tuple(seconds(work, clock) for work in works) for _ in range(repeats)]
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def ratio(times: Iterable[tuple[float, ...]], over: int = 0, under: int = 1) -> float:
@@ -60,12 +77,16 @@ def machine() -> list[str]:
     """Lines on the processor, its load, versions and thread counts."""
     import torch
 
-    names = ("recog", "torch", "numpy", "numba", "typer")
-    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return [f"machine   {_processor()}, {os.cpu_count()} cores, {load} at the start; {platform.system()} {platform.release()}",
-            f"versions  Python {platform.python_version()}, " + ", ".join(f"{name} {_version(name)}" for name in names),
-            f"threads   torch {torch.get_num_threads()} (kernels: {torch.backends.cpu.get_cpu_capability()}), "
-            f"OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}; 'one core' rows set torch to 1"]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    busy = "; it has other work: trust ratios and processor time, not wall time" if load > 0.5 else ""
+    system = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    return [f"machine   {_processor()}, {system}, load {load:.1f}{busy}",
+            f"versions  Python {platform.python_version()}, " + ", ".join(f"{name} {_version(name)}" for name in LIBRARIES),
+            f"threads   torch {torch.get_num_threads()}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}, "
+            f"kernels for {torch.backends.cpu.get_cpu_capability()}; rows that say 'one core' set torch to one thread"]
+
+
+LIBRARIES = ("recog", "torch", "numpy", "numba", "typer")
 
 
 def _version(name: str) -> str:

@@ -1,10 +1,9 @@
-"""Training from stored features, with all that a recipe does, against the bare model step; and how much of a batch is padding."""
+"""Training from stored features, with all that a recipe does, against the bare model step; and padding."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,15 @@ import torch
 
 from recog.batching import BatchConfig, plan, waste
 from recog.examples import Example, Examples
+from recog.experiment import Experiment
 from recog.models.recognizer import Recognizer, build
 from recog.optim import make
-from recog.recipe import Experiment, find
+from recog.recipe import find
 from recog.store import Store, write_shard
 from recog.train import Training, train
 from recog.types import Batch
 
-from .table import Row, at_least, below, seconds
+from .table import PROCESSOR, WALL, Clock, Row, at_least, below, median, ratio, seconds, torch_threads
 
 UNITS = 28                                              # AN4's letters, a space, an apostrophe and the blank
 AN4 = {"median": 239, "spread": 0.49, "low": 62, "high": 709}      # 10 ms frames, all three speeds, 948 utterances
@@ -33,11 +33,11 @@ FRAMES_PER_LABEL = 14                                   # in AN4
 def rows(quick: bool = False) -> Iterator[Row]:
     experiment = find("an4").experiment("ctc_blstm", ["encoder.units=8"] if quick else [])
     with tempfile.TemporaryDirectory() as folder:
-        yield from _throughput(experiment, Path(folder), utterances=16 if quick else 320, repeats=1 if quick else 3)
+        yield from _throughput(experiment, Path(folder), utterances=16 if quick else 160, repeats=1 if quick else 3)
     rng, times = np.random.default_rng(1), 1 if quick else 20
     stack, batching = experiment.features.stack, experiment.train.batch
     yield _padding("padding, lengths as in AN4, the recipe's batches", -(-_lengths(AN4, 844, rng) // stack), batching, times)
-    yield _padding("padding, lengths as in TIMIT, batches as set by default", _lengths(TIMIT, 3696, rng), BatchConfig(), times)
+    yield _padding("padding, lengths as in TIMIT, default batches", _lengths(TIMIT, 3696, rng), BatchConfig(), times)
 
 
 def _lengths(like: dict[str, float], count: int, rng: np.random.Generator) -> np.ndarray:
@@ -53,24 +53,20 @@ def _padding(name: str, lengths: np.ndarray, batching: BatchConfig, epochs: int)
 
 def _throughput(experiment: Experiment, folder: Path, utterances: int, repeats: int) -> Iterator[Row]:
     """An epoch of `recog.train.train` and the bare step on the same batches, prebuilt; they take turns."""
-    config = experiment.train
+    config, name = experiment.train, "training as in recipes/an4"
     examples = _examples(experiment, folder / "store", utterances)
     batches = list(examples.epoch(0))
     frames = sum(int(batch.x_len.sum()) for batch in batches)
-    prepared = seconds(lambda: list(examples.epoch(0)))
-    model, shares, speeds = build(experiment.recognizer, UNITS), [], []
-    optimizer = make(config.optimizer, model.parameters())
-    _bare(model, optimizer, batches[:1])                                        # warms up
-    for turn in range(repeats):
-        bare = seconds(lambda: _bare(model, optimizer, batches))
-        speeds.append((frames / bare, _end_to_end(experiment, examples, folder / f"run{turn}")))
-        shares.append(100 * speeds[-1][1] / speeds[-1][0])
-    name = "training as in recipes/an4"
-    yield Row(f"{name}: bare step", float(np.median([bare for bare, _ in speeds])), "frames/s")
-    yield Row(f"{name}: end to end", float(np.median([whole for _, whole in speeds])), "frames/s")
-    yield at_least(f"{name}: end to end, share of the bare step's speed", float(np.median(shares)), "%", 85)
-    yield Row(f"{name}: making the batches, before hiding it", 1000 * prepared / len(batches), "ms/batch")
-    run = Training(model, config, (), folder)
+    for setting, threads, clock in (("", torch.get_num_threads(), WALL), (", one core, processor time", 1, PROCESSOR)):
+        with torch_threads(threads):
+            times = [_epochs(experiment, examples, batches, folder / f"run-{clock.__name__}-{turn}", clock)
+                     for turn in range(repeats)]
+        yield Row(f"{name}{setting}: bare step", frames / median(times, 0), "frames/s")
+        yield Row(f"{name}{setting}: end to end", frames / median(times, 1), "frames/s")
+        yield at_least(f"{name}{setting}: end to end, share of the bare step's speed", 100 * ratio(times), "%", 85)
+    prepared = seconds(lambda: list(examples.epoch(0)), PROCESSOR)
+    yield Row(f"{name}: making batches (hidden by the model), processor time", 1000 * prepared / len(batches), "ms/batch")
+    run = Training(build(experiment.recognizer, UNITS), config, (), folder)
     yield Row(f"{name}: saving the state, every {config.checkpoint_seconds:.0f} s", 1000 * seconds(run.save), "ms")
 
 
@@ -86,6 +82,27 @@ def _examples(experiment: Experiment, folder: Path, utterances: int) -> Examples
                     experiment.features, None, config.batch, config.perturb, config.seed)
 
 
+def _epochs(experiment: Experiment, examples: Examples, batches: list[Batch], folder: Path,
+            clock: Clock) -> tuple[float, float]:
+    """Seconds of an epoch of bare steps, and of one with all the rest: reading, perturbing, padding, clipping, averaging."""
+    model = build(experiment.recognizer, UNITS)
+    optimizer = make(experiment.train.optimizer, model.parameters())
+    _bare(model, optimizer, batches[:1])                                    # warms up
+    bare = seconds(lambda: _bare(model, optimizer, batches), clock)
+    ends = []
+
+    def evaluate(model: Recognizer) -> dict[str, float]:
+        ends.append(clock())                                                # called when the steps are done
+        return {"loss": 0.0, "error": 0.0}
+
+    folder.mkdir()
+    model = build(experiment.recognizer, UNITS)
+    began = clock()
+    with contextlib.redirect_stderr(io.StringIO()):
+        train(model, examples, evaluate, replace(experiment.train, epochs=1), folder)
+    return bare, ends[0] - began
+
+
 def _bare(model: Recognizer, optimizer: torch.optim.Optimizer, batches: list[Batch]) -> None:
     model.train()
     for batch in batches:
@@ -93,12 +110,3 @@ def _bare(model: Recognizer, optimizer: torch.optim.Optimizer, batches: list[Bat
         optimizer.zero_grad(set_to_none=True)
         (loss.total / loss.count).backward()
         optimizer.step()
-
-
-def _end_to_end(experiment: Experiment, examples: Examples, folder: Path) -> float:
-    """Frames per second as `recog run` reports them: reading, perturbing, padding, clipping, averaging, and the step."""
-    folder.mkdir()
-    config = replace(experiment.train, epochs=1)
-    with contextlib.redirect_stderr(io.StringIO()):
-        train(build(experiment.recognizer, UNITS), examples, lambda model: {"loss": 0.0, "error": 0.0}, config, folder)
-    return json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["frames_per_second"]

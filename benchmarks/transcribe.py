@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Iterator, Sequence
 
 from .sound import RATE, speech
-from .table import Row, below
+from .table import PROCESSOR, WALL, Row, below, median, torch_threads
 
 BUNDLED = "english_small"
 UNITS = ["<blank>", " ", "'", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
@@ -25,7 +23,8 @@ def rows(quick: bool = False) -> Iterator[Row]:
         if quick:
             yield from _speed(model, what, {"a file of 3 seconds": _files(folder, "short", 1, 3)}, 1)
             return
-        sounds = {"a file of 1 minute": _files(folder, "minute", 1, 60), "a file of 10 minutes": _files(folder, "ten", 1, 600),
+        sounds = {"a file of 1 minute": _files(folder, "minute", 1, 60),
+                  "a file of 10 minutes": _files(folder, "ten", 1, 600),
                   "100 files of 3 seconds": _files(folder, "short", 100, 3)}
         yield from _speed(model, what, sounds, 3)
         yield from _memory(model, what, sounds["a file of 1 minute"][0], _files(folder, "long", 1, 70 * 60)[0])
@@ -62,29 +61,23 @@ def _files(folder: Path, name: str, count: int, seconds: int) -> list[Path]:
 
 
 def _speed(model: Path, what: str, sounds: dict[str, list[Path]], repeats: int) -> Iterator[Row]:
-    """Wall time decides; the processor's own time is shown beside it, for machines that have other work too."""
+    """Wall time, and the processor's own time for machines that have other work too."""
     import soundfile
-    import torch
 
     from recog.api import load
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         transcriber = load(model, "cpu")
         list(transcriber.transcribe(next(iter(sounds.values()))[0]))                # compiles the search
         for name, paths in sounds.items():
             length = sum(soundfile.info(path).duration for path in paths)
             times = []
             for _ in range(repeats):
-                wall, busy = time.perf_counter(), time.process_time()
+                wall, busy = WALL(), PROCESSOR()
                 list(transcriber.transcribe(paths))
-                times.append((time.perf_counter() - wall, time.process_time() - busy))
-            wall, busy = (statistics.median(column) / length for column in zip(*times))
-            yield below(f"real-time factor, one core, {what}: {name}", wall, "", 0.03)
-            yield Row(f"    of the processor's own time: {name}", busy, "")
-    finally:
-        torch.set_num_threads(threads)
+                times.append((WALL() - wall, PROCESSOR() - busy))
+            yield below(f"real-time factor, one core, {what}: {name}", median(times, 0) / length, "", 0.03)
+            yield below(f"    the same, processor time: {name}", median(times, 1) / length, "", 0.03)
 
 
 _PEAK = """\
@@ -93,10 +86,10 @@ import torch
 from recog.api import load
 torch.set_num_threads(1)
 transcriber = load(sys.argv[1], "cpu")
-began = time.perf_counter()
-found = list(transcriber.transcribe(sys.argv[2]))
+began = time.process_time()
+list(transcriber.transcribe(sys.argv[2]))
 scale = 1 if sys.platform == "darwin" else 1024          # macOS counts bytes, Linux kilobytes
-print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20, time.perf_counter() - began]))
+print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20, time.process_time() - began]))
 """
 
 
@@ -105,10 +98,10 @@ def _memory(model: Path, what: str, short: Path, long: Path) -> Iterator[Row]:
     (small, _), (large, seconds) = (_peak(model, path) for path in (short, long))
     yield Row(f"peak memory, {what}: a file of 1 minute", small, "MB")
     yield Row(f"peak memory, {what}: a file of 70 minutes", large, "MB")
-    yield below(f"real-time factor, one core, {what}: a file of 70 minutes", seconds / (70 * 60), "", 0.03)
+    yield below(f"real-time factor, one core, processor time, {what}: a file of 70 minutes", seconds / (70 * 60), "", 0.03)
 
 
 def _peak(model: Path, sound: Path) -> tuple[float, float]:
-    """Megabytes and seconds."""
+    """Megabytes, and seconds of processor time."""
     done = subprocess.run([sys.executable, "-c", _PEAK, str(model), str(sound)], check=True, capture_output=True, text=True)
     return tuple(json.loads(done.stdout.splitlines()[-1]))

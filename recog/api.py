@@ -58,7 +58,7 @@ class Transcriber:
 
     def __init__(self, loaded: LoadedModel, device: str = "auto"):
         self.loaded = loaded
-        self.device = torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+        self.device = _device(device)
         loaded.model.to(self.device)
 
     def transcribe(self, sources: str | Path | Iterable[str | Path], options: TranscribeOptions = TranscribeOptions(),
@@ -129,12 +129,14 @@ class Transcriber:
 
     def _decoder(self, options: TranscribeOptions) -> Decoder:
         chosen = self.loaded.config.decoder
-        kind = options.decoder or ("beam" if options.nbest > 1 or options.beam else chosen.kind)
+        kind = options.decoder or ("beam" if options.nbest > 1 or options.beam is not None else chosen.kind)
         if kind != chosen.kind:
             chosen = Component(kind, find("decoder", kind).Config())
-        wanted = {"beam": options.beam or (max(options.nbest, chosen.config.beam) if hasattr(chosen.config, "beam") else None),
-                  "nbest": options.nbest if options.nbest > 1 else None}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
+        wanted = {"nbest": options.nbest} if options.nbest > 1 else {}
+        if options.beam is not None:
+            wanted["beam"] = options.beam
+        elif options.nbest > getattr(chosen.config, "beam", options.nbest):
+            wanted["beam"] = options.nbest
         try:
             config = replace(chosen.config, **wanted)
         except TypeError:
@@ -142,6 +144,14 @@ class Transcriber:
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
         return find("decoder", kind)(config)
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"there is no device '{name}'", where="--device", hint="auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no CUDA device here, or torch cannot use it", where="--device", hint="recog doctor says more")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _joined(file: _File, nbest: int) -> Transcript:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -32,9 +33,9 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
     outputs = {}
     if output_dir is not None:
         outputs = _outputs(sources, output_dir, format)
-        there = [source for source in sources if outputs[source].exists()]
+        there = {source for source in sources if outputs[source].exists()}
         if there and not (skip_existing or force):
-            raise ConfigError("is there already", where=outputs[there[0]], hint="--skip-existing keeps it, --force writes it anew")
+            raise ConfigError("is there already", where=outputs[min(there)], hint="--skip-existing keeps it, --force writes it anew")
         sources = [source for source in sources if not (skip_existing and source in there)]
     else:
         check_sources(format, sources)
@@ -55,10 +56,13 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
 def _outputs(sources: Sequence[str], folder: Path, format: str) -> dict[str, Path]:
     """A file for each source, named after it; sources of one name are told apart by a number."""
     outputs: dict[str, Path] = {}
+    taken: set[str] = set()
+    times: Counter[str] = Counter()
     for source in sources:
-        stem = Path(source).stem if source != "-" else "stdin"
-        path, number = folder / (stem + SUFFIX[format]), 2
-        while path in outputs.values():
-            path, number = folder / f"{stem}-{number}{SUFFIX[format]}", number + 1
-        outputs[source] = path
+        stem = name = Path(source).stem if source != "-" else "stdin"
+        while name in taken:
+            times[stem] += 1
+            name = f"{stem}-{times[stem] + 1}"
+        taken.add(name)
+        outputs[source] = folder / (name + SUFFIX[format])
     return outputs

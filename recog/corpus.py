@@ -16,10 +16,11 @@ import numpy as np
 from . import audio, manifest
 from .augment import channel, speed
 from .errors import DataError, RecogError
+from .experiment import ViewsConfig
 from .features import FeatureConfig, extract
 from .files import digest, digest_of
 from .ledger import say
-from .recipe import Recipe, ViewsConfig
+from .recipe import Recipe
 from .store import shard_path, write_shard
 from .types import Utterance, Waveform
 
@@ -29,11 +30,12 @@ SHARD = 128                                  # utterances to a shard: one unit o
 def fingerprint(corpus: Path) -> str:
     """Changes when a file of the corpus comes, goes, or is written. Reads no file."""
     rows = []
-    for folder, folders, files in os.walk(corpus):
+    for folder, folders, files in os.walk(corpus, followlinks=True):
         folders.sort()
         for name in sorted(files):
-            stat = os.stat(os.path.join(folder, name))
-            rows.append([os.path.relpath(os.path.join(folder, name), corpus), stat.st_size, stat.st_mtime_ns])
+            path = os.path.join(folder, name)
+            stat = os.stat(path) if os.path.exists(path) else os.lstat(path)        # a link may lead nowhere
+            rows.append([os.path.relpath(path, corpus), stat.st_size, stat.st_mtime_ns])
     return digest_of(rows)
 
 

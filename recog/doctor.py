@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -20,6 +21,7 @@ TORCH = "pip install 'torch==2.11.*' 'torchaudio==2.11.*'"     # torchaudio's la
 REINSTALL = "install recog again, in its source folder: pip install --force-reinstall --no-deps ."
 ROOM = 2.0                       # GB; the features of a small corpus and the states of its training take about one
 PACKAGES = ("librosa", "soxr", "sentencepiece", "kenlm", "rapidfuzz", "safetensors", "rich", "scipy")
+GIVEN_BY = {"kenlm": "ufal-kenlm"}   # modules whose package has another name
 SOUND = ("WAV", "FLAC", "OGG", "MP3", "NIST")             # as libsndfile calls them
 
 Check = Callable[[], str]        # gives what was found; raises when that is not right
@@ -87,11 +89,12 @@ def _import(name: str, fix: str) -> Any:
 
 
 def _version(name: str) -> str:
-    module = _import(name, f"pip install '{_requirement(name)}'")
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:      # another distribution gives the module, as ufal-kenlm does
-        return str(getattr(module, "__version__", "there"))
+    package = GIVEN_BY.get(name, name)
+    _import(name, f"pip install '{_requirement(package)}'")
+    for other in (package, name):                        # kenlm itself gives the module too
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(other)
+    return "there"
 
 
 def _requirement(name: str) -> str:

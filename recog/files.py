@@ -36,7 +36,7 @@ def writing(path: Path) -> Iterator[Path]:
         remove(partial)
         if error.errno in _DISK:
             raise DiskError(_DISK[error.errno], where=path,
-                            hint="nothing was changed; free some space or choose another place") from error
+                            hint="nothing was changed; make room or choose another place") from error
         raise
     except BaseException:
         remove(partial)

@@ -7,18 +7,16 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator, Literal, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Literal, Sequence
 
-from .augment import ChannelConfig
 from .components import nearest
-from .config import Component, build, component, override, read_toml
+from .config import build, override, read_toml
 from .errors import ConfigError
 from .files import digest, digest_of, writing
-from .models.recognizer import RecognizerConfig
-from .features import FeatureConfig
-from .text import UnitsConfig
-from .train import TrainConfig
 from .types import Utterance
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
 
 Prepare = Callable[[Path], Iterator[Utterance]]
 
@@ -39,49 +37,6 @@ class RecipeConfig:
 
 
 @dataclass(frozen=True)
-class ViewsConfig:
-    """Copies of each training utterance whose features are stored; each epoch uses one of them, drawn anew."""
-
-    speeds: tuple[float, ...] = (1.0,)           # one copy at each speed; 1.1 is faster and higher
-    channels: int = 0                            # more copies, each through a channel drawn from [views.channel]
-    seed: int = 0
-    channel: ChannelConfig = field(default_factory=ChannelConfig)
-
-    def __post_init__(self):
-        if not self.speeds and not self.channels:
-            raise ValueError("speeds must name at least one speed, or channels be above 0")
-        if any(not 0.5 <= speed <= 2 for speed in self.speeds) or self.channels < 0:
-            raise ValueError("speeds must be from 0.5 to 2, and channels at least 0")
-
-
-def _greedy() -> tuple[Component, ...]:
-    return (component("decoder", default="greedy").default_factory(),)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """models/NAME.toml: a model and how it is trained and decoded."""
-
-    encoder: Component = component("encoder")
-    head: Component = component("head", default="ctc")
-    decoders: tuple[Component, ...] = field(metadata={"of": "decoder"}, default_factory=_greedy)  # the first goes into the model
-    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
-    features: FeatureConfig = field(default_factory=FeatureConfig)
-    units: UnitsConfig = field(default_factory=UnitsConfig)
-    views: ViewsConfig = field(default_factory=ViewsConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-
-    def __post_init__(self):
-        if not self.decoders:
-            raise ValueError("decoders must name at least one decoder")
-
-    @property
-    def recognizer(self) -> RecognizerConfig:
-        return RecognizerConfig(encoder=self.encoder, head=self.head, decoder=self.decoders[0],
-                                features=self.features, units=self.units)
-
-
-@dataclass(frozen=True)
 class Recipe:
     """A recipe folder, read and checked."""
 
@@ -94,6 +49,8 @@ class Recipe:
 
     def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment:
         """The settings of one model file, with `section.key=value` overrides on top."""
+        from .experiment import Experiment           # torch: not needed to list recipes
+
         path = self.folder / "models" / f"{model}.toml"
         if not path.is_file():
             raise ConfigError(f"there is no model '{model}'{nearest(model, self.models())}", where=self.folder)

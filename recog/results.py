@@ -72,7 +72,8 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     """Appends one row per test split and decoder to the recipe's RESULTS.md, from what the run wrote."""
     info = read_json(folder / "model" / "model.json")
     made = info["provenance"]
-    path = recipe.folder / "RESULTS.md"
+    inside = recipe.folder.resolve().is_relative_to(Path(__file__).parent)         # of an installed package: not ours to write to
+    path = (folder.parent if inside else recipe.folder) / "RESULTS.md"
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"][split].items():

@@ -16,13 +16,14 @@ from .config import plain
 from .errors import ConfigError, DataError
 from .evaluation import DevelopmentSet, decode_split
 from .examples import Example, Examples
+from .experiment import Experiment
 from .features import Normalizer
 from .files import alone, digest, digest_of, read_json
 from .heads.ctc import frames_needed
 from .ledger import Stage, run as run_stage, say
 from .models.recognizer import build
 from .perturb import PerturbConfig
-from .recipe import Experiment, Recipe, find as find_recipe
+from .recipe import Recipe, find as find_recipe
 from .store import Store
 from .text import Units, learn
 from .train import train
@@ -102,8 +103,10 @@ Planned = tuple[Stage, Callable[[Path], dict[str, Any]]]
 
 def _prepare(run: Run, done: dict, device: torch.device) -> Planned:
     recipe, folder = run.recipe, run.home / "prepare"
+    if recipe.config.generated and run.corpus is not None:
+        raise ConfigError("makes its own corpus", where=recipe.folder, hint="leave --corpus out")
     if recipe.config.generated:
-        source, inputs = folder / "corpus", {}
+        source, inputs = folder.resolve() / "corpus", {}
     elif run.corpus is None:
         raise ConfigError("this recipe needs a corpus", where=recipe.folder, hint="--corpus FOLDER; see its README.md")
     elif not run.corpus.is_dir():

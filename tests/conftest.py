@@ -3,6 +3,10 @@
 import sys
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)      # a busy machine is no mistake
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

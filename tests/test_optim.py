@@ -71,7 +71,8 @@ def test_a_packed_optimizer_goes_on_as_if_nothing_had_happened(kind):
         step(optimizer, ours, number)
     theirs = [nn.Parameter(w.detach().clone()) for w in ours]
     other = make(config, theirs)
-    checkpoint.unpack(other, *checkpoint.pack(optimizer))
+    tensors, values = checkpoint.pack(optimizer)
+    checkpoint.unpack(other, {name: value.clone() for name, value in tensors.items()}, values)      # as from a file
     for number in range(5, 8):
         step(optimizer, ours, number)
         step(other, theirs, number)

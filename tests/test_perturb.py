@@ -42,8 +42,8 @@ def test_frequency_masks_reach_every_band():
 
 def test_time_masks_are_stretches_over_all_features_and_as_many_as_there_are_seconds():
     config, counts = PerturbConfig(time_masks=1.5, time_width=6), []
-    for seed in range(300):
-        found = changed(config, frames=2000, seed=seed)
+    for seed in range(100):
+        found = changed(config, frames=2000, seed=seed, width=3)
         assert (found == found[:, :1]).all()
         masked = runs(found[:, 0] == 0)
         counts.append(masked.sum() / 3)                            # a mask has 3 frames on average

@@ -146,15 +146,16 @@ def kill_and_resume(tmp_path, recipe, corpus, kills, watch):
     """Runs in processes that are killed at random, then to the end; the weights must be those of an undisturbed run."""
     slowly = ["--set", "train.checkpoint_seconds=0.0"]
     draw = random.Random()
-    delays = []
+    delays, groups = [], []
     for number in range(kills):
         process = command("run", recipe, "--corpus", corpus, "--exp", tmp_path / "killed", *slowly)
         watch(number, process, tmp_path / "killed" / "mine")
         delays.append(draw.uniform(0, 0.1))
         time.sleep(delays[-1])
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.wait()
         assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+        groups.append(process.pid)
     status, table, err = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "killed", *slowly)
     assert status == 0, (delays, err)
     status, expected, _ = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "whole", *slowly)
@@ -162,6 +163,9 @@ def kill_and_resume(tmp_path, recipe, corpus, kills, watch):
     assert weights[0] == weights[1], delays
     assert [line.split()[:-1] for line in table.splitlines()[2:]] == [line.split()[:-1] for line in expected.splitlines()[2:]]
     assert not list((tmp_path / "killed").rglob("*.partial"))
+    for group in groups:                                           # nor is a process left behind that goes on writing
+        with pytest.raises(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def until_there(process, folder, pattern):

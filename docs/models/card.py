@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recog import modeldir
-
 BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"word": "WER", "char": "CER", "phone": "PER"}
 
@@ -49,5 +47,7 @@ def interval(ends: list[float] | None) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         raise SystemExit("give a model folder (or the name of a bundled model) and the card")
+    from recog import modeldir           # loads torch, which the functions above do not need
+
     folder, card = modeldir.locate(sys.argv[1]), Path(sys.argv[2])
     card.write_text(written(card.read_text(encoding="utf-8"), modeldir.load(folder).info), encoding="utf-8")

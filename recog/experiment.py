@@ -1,0 +1,55 @@
+"""Model files, models/NAME.toml: a model, the copies of the sounds it learns from, and how it is trained and decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .augment import ChannelConfig
+from .config import Component, component
+from .features import FeatureConfig
+from .models.recognizer import RecognizerConfig
+from .text import UnitsConfig
+from .train import TrainConfig
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """Copies of each training utterance whose features are stored; each epoch uses one of them, drawn anew."""
+
+    speeds: tuple[float, ...] = (1.0,)           # one copy at each speed; 1.1 is faster and higher
+    channels: int = 0                            # more copies, each through a channel drawn from [views.channel]
+    seed: int = 0
+    channel: ChannelConfig = field(default_factory=ChannelConfig)
+
+    def __post_init__(self):
+        if not self.speeds and not self.channels:
+            raise ValueError("speeds must name at least one speed, or channels be above 0")
+        if any(not 0.5 <= speed <= 2 for speed in self.speeds) or self.channels < 0:
+            raise ValueError("speeds must be from 0.5 to 2, and channels at least 0")
+
+
+def _greedy() -> tuple[Component, ...]:
+    return (component("decoder", default="greedy").default_factory(),)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """models/NAME.toml: a model and how it is trained and decoded."""
+
+    encoder: Component = component("encoder")
+    head: Component = component("head", default="ctc")
+    decoders: tuple[Component, ...] = field(metadata={"of": "decoder"}, default_factory=_greedy)  # the first goes into the model
+    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    units: UnitsConfig = field(default_factory=UnitsConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self):
+        if not self.decoders:
+            raise ValueError("decoders must name at least one decoder")
+
+    @property
+    def recognizer(self) -> RecognizerConfig:
+        return RecognizerConfig(encoder=self.encoder, head=self.head, decoder=self.decoders[0],
+                                features=self.features, units=self.units)
