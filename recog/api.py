@@ -16,7 +16,7 @@ from . import audio
 from .batching import BatchConfig, pad, plan
 from .components import find
 from .config import Component
-from .decode import decode
+from .decode import decode, make
 from .errors import ConfigError, RecogError
 from .features import extract, finish
 from .modeldir import LoadedModel, load as load_folder, locate
@@ -143,7 +143,7 @@ class Transcriber:
             raise ConfigError(f"the decoder '{kind}' gives one answer and has no beam", hint="choose --decoder beam") from None
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
-        return find("decoder", kind)(config)
+        return make(Component(kind, config), self.loaded.units, self.loaded.words)
 
 
 def _device(name: str) -> torch.device:

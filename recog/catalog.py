@@ -28,7 +28,7 @@ def export_model(name: str, folder: Path, half: bool, new_name: str | None, forc
         raise ConfigError("is there already", where=folder, hint="--force overwrites it")
     loaded = modeldir.load(modeldir.locate(name))
     facts = {key: value for key, value in loaded.info.items() if key not in ("format", "name", "config", "files", "weights")}
-    modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half)
+    modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half, loaded.words)
 
 
 def list_recipes() -> str:

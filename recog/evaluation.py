@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from .batching import BatchConfig
-from .components import find
 from .config import Component
-from .decode import decode
+from .decode import decode, make
 from .decode.greedy import Greedy
 from .examples import Example, Examples
 from .files import write_text
@@ -56,7 +55,7 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
     seconds = sum(store.length(u.id) for u in utterances) * loaded.config.features.step_ms / 1000
     factors = {}
     for name, component in named(decoders).items():
-        decoder = find("decoder", component.kind)(component.config)
+        decoder = make(component, loaded.units, loaded.words)
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
         answers = {id: loaded.units.decode(decode(decoder, rows)[0].units) for id, rows in found.items()}

@@ -4,6 +4,7 @@
     weights.safetensors  float32 (or float16, widened on loading)
     units.json           the inventory
     normalizer.json      the training set's mean and deviation (normalize = "corpus" only)
+    lexicon.txt          the words of the training texts (character units only)
 
 Loading unpickles nothing and imports only what the catalogue knows; every file's size and digest is checked.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import torch
 from torch import nn
@@ -21,12 +22,12 @@ from .components import nearest
 from .config import build as build_config, plain
 from .errors import ConfigError, DataError, ModelError
 from .features import Normalizer
-from .files import digest, read_json, write_json, write_tensors, writing
+from .files import digest, read_json, write_json, write_tensors, write_text, writing
 from .models.recognizer import Recognizer, RecognizerConfig, build
 from .text import Units
 
 FORMAT = 1
-_WEIGHTS, _UNITS, _NORMALIZER = "weights.safetensors", "units.json", "normalizer.json"
+_WEIGHTS, _UNITS, _NORMALIZER, _LEXICON = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class LoadedModel:
     model: Recognizer
     units: Units
     normalizer: Normalizer | None
+    words: tuple[str, ...]               # of the training texts; none if they were not kept
     info: dict[str, Any]                 # model.json as it stands
 
     @property
@@ -47,7 +49,7 @@ class LoadedModel:
 
 
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
-         facts: dict[str, Any], half: bool = False) -> None:
+         facts: dict[str, Any], half: bool = False, words: Sequence[str] = ()) -> None:
     """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ..."""
     kind = torch.float16 if half else torch.float32
     with writing(folder) as partial:
@@ -56,6 +58,8 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
         units.save(partial / _UNITS)
         if normalizer is not None:
             normalizer.save(partial / _NORMALIZER)
+        if words:
+            write_text(partial / _LEXICON, "".join(f"{word}\n" for word in words))
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest(p)} for p in sorted(partial.iterdir())}
         write_json(partial / "model.json", {**facts, "format": FORMAT, "name": name, "config": plain(config), "files": files,
                                             "weights": sum(w.numel() for w in model.parameters())})
@@ -77,7 +81,9 @@ def load(folder: Path) -> LoadedModel:
         raise ModelError(f"has {len(normalizer.mean)} values, the features have {config.features.width}", where=folder / _NORMALIZER)
     model = build(config, len(units))
     _fill(model, folder / _WEIGHTS)
-    return LoadedModel(info["name"], config, model.eval(), units, normalizer, info)
+    lexicon = folder / _LEXICON
+    words = tuple(lexicon.read_text(encoding="utf-8").split()) if _LEXICON in info["files"] else ()
+    return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, info)
 
 
 def _info(folder: Path) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
     ended = train(model, training, evaluate, config, out, hooks)
     facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.config.data_licence,
              "provenance": results.provenance(run.recipe, run.name, ended, device), "scores": {}}
-    modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts)
+    words = sorted({word for u in utterances["train"] for word in u.text.split()}) if units.kind == "char" else []
+    modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts, words=words)
     return {"weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
             "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
 

@@ -80,6 +80,21 @@ def test_a_disk_that_refuses_is_named_and_the_old_stays(tmp_path, kind, monkeypa
     assert content(tmp_path / "x") == before and names(tmp_path) == ["x"]
 
 
+def test_a_folder_that_cannot_be_put_in_place_of_the_old_one_leaves_it(tmp_path, monkeypatch):
+    write(tmp_path / "x", "folder", "old")
+    before, replace = content(tmp_path / "x"), os.replace
+
+    def refuse(source, target):
+        if str(source) == str(tmp_path / "x.partial"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refuse)
+    with pytest.raises(DiskError, match="the disk is full"):
+        write(tmp_path / "x", "folder", "new")
+    assert content(tmp_path / "x") == before and names(tmp_path) == ["x"]
+
+
 def test_a_disk_that_refuses_inside_the_block(tmp_path, kind):
     write(tmp_path / "x", kind, "old")
     before = content(tmp_path / "x")

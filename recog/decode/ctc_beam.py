@@ -1,4 +1,4 @@
-"""CTC prefix beam search without a language model: sums over the paths of a prefix, in compiled form."""
+"""CTC prefix beam search: sums over the paths of a prefix, in compiled form; with a lexicon, only its words are written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from ..types import Hypothesis
 from .align import best_path
 from .checks import checked
+from .lexicon import Lexicon
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class CtcBeamConfig:
     token_threshold: float | None = None      # nats below a frame's best unit at which no new prefix is tried
     beam_threshold: float | None = None       # nats below the best prefix at which others are dropped
     length_bonus: float = 0.0                 # nats per unit, against short answers
+    lexicon: bool = False                     # write only words that the model was trained on
 
     def __post_init__(self):
         if self.beam < 1:
@@ -43,7 +45,7 @@ class Beams:
     size: int | None                          # V, once known
     frames: int
     heard: tuple[np.ndarray, ...]             # the log-probabilities so far
-    tree: np.ndarray                          # [N, 4], see kernels/ctc_beam.py
+    tree: np.ndarray                          # [N, 5], see kernels/ctc_beam.py
     table: np.ndarray                         # hash table of the tree
     count: int                                # nodes in the tree
     nodes: np.ndarray                         # [K], the live prefixes, best first
@@ -61,9 +63,10 @@ class CtcBeam:
 
     Config = CtcBeamConfig
 
-    def __init__(self, config: CtcBeamConfig = CtcBeamConfig(), size: int | None = None):
-        """size: V, when it should be checked from the first frame on."""
-        self.config, self.size = config, size
+    def __init__(self, config: CtcBeamConfig = CtcBeamConfig(), size: int | None = None, lexicon: Lexicon | None = None):
+        """size: V, when it should be checked from the first frame on. lexicon: which sequences of units are words."""
+        self.config, self.lexicon = config, lexicon
+        self.size = lexicon.next.shape[1] if lexicon is not None else size
 
     def begin(self) -> Beams:
         from ..kernels.ctc_beam import empty_tree
@@ -77,9 +80,10 @@ class CtcBeam:
         from ..kernels.ctc_beam import advance
 
         log_probs, config = checked(log_probs, state.size, first=state.frames), self.config
+        anything = np.zeros((1, log_probs.shape[1]), np.int32)
         tree, table, count, nodes, blank, label = advance(
             log_probs, config.beam, _limit(config.token_threshold), _limit(config.beam_threshold),
-            float(config.length_bonus), state.tree, state.table, state.count, state.nodes, state.blank, state.label)
+            float(config.length_bonus), self.lexicon.next if self.lexicon is not None else anything, state.tree, state.table, state.count, state.nodes, state.blank, state.label)
         return replace(state, size=log_probs.shape[1], frames=state.frames + len(log_probs),
                        heard=(*state.heard, log_probs), tree=tree, table=table, count=count,
                        nodes=nodes, blank=blank, label=label)
@@ -89,13 +93,32 @@ class CtcBeam:
         from ..kernels.ctc_beam import spell
 
         heard = np.concatenate(state.heard) if state.heard else np.zeros((0, 1))
-        answers = []
-        for node, acoustic in zip(state.nodes[:self.config.nbest], np.logaddexp(state.blank, state.label)):
-            units = spell(state.tree, node)
-            parts = {"acoustic": float(acoustic), "lm": 0.0, "length": self.config.length_bonus * len(units)}
+        whole, answers = self._whole(state), []
+        for k in (whole if len(whole) else np.arange(len(state.nodes)))[:self.config.nbest]:
+            units = spell(state.tree, state.nodes[k])
+            if not len(whole):
+                units = self._cut(units)
+            acoustic = float(np.logaddexp(state.blank[k], state.label[k]))
+            parts = {"acoustic": acoustic, "lm": 0.0, "length": self.config.length_bonus * len(units)}
             path = best_path(heard, units)
             answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
         return answers
+
+    def _whole(self, state: Beams) -> np.ndarray:
+        """Which of the live prefixes end with a whole word, best first."""
+        from ..kernels.ctc_beam import DEPTH, SPELLED
+
+        rows = state.tree[state.nodes]
+        ends = np.ones(len(rows), bool) if self.lexicon is None else self.lexicon.final[rows[:, SPELLED]] | (rows[:, DEPTH] == 0)
+        return np.flatnonzero(ends)
+
+    def _cut(self, units: np.ndarray) -> np.ndarray:
+        """Without the word at the end that is none: all that is left to a beam too narrow for a whole one."""
+        state, length = 0, 0
+        for i, unit in enumerate(units):
+            state = self.lexicon.next[state, unit]
+            length = i + 1 if self.lexicon.final[state] else length
+        return units[:length]
 
 
 def _limit(threshold: float | None) -> float:

@@ -12,13 +12,14 @@ import math
 import numpy as np
 from numba import njit
 
-PARENT, UNIT, DEPTH, SLOT = 0, 1, 2, 3     # columns of the tree; SLOT is the place in the beam, or -1
+PARENT, UNIT, DEPTH, SLOT, SPELLED = 0, 1, 2, 3, 4     # columns of the tree; SLOT: place in the beam, or -1; SPELLED: lexicon state
+COLUMNS = 5
 
 
 def empty_tree(room: int = 1024):
     """The tree with its root (node 0, no unit), and its hash table."""
-    tree, table = np.zeros((room, 4), np.int32), np.full(2 * room, -1, np.int32)
-    tree[0] = -1, 0, 0, 0
+    tree, table = np.zeros((room, COLUMNS), np.int32), np.full(2 * room, -1, np.int32)
+    tree[0] = -1, 0, 0, 0, 0
     return tree, table
 
 
@@ -57,7 +58,7 @@ def make_room(tree, table, count, nodes, room):
     size = len(tree)
     while size < 2 * (live + room):
         size *= 2
-    smaller, table = np.zeros((size, 4), np.int32), np.full(2 * size, -1, np.int32)
+    smaller, table = np.zeros((size, COLUMNS), np.int32), np.full(2 * size, -1, np.int32)
     for node in range(count):
         if new[node] >= 0:
             smaller[new[node]] = tree[node]
@@ -106,11 +107,12 @@ def sort(heap, rank, size):
 
 
 @njit(cache=True, nogil=True)
-def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus,
+def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, lexicon,
             tree, table, count, nodes, blank, label):
     """The beam after the frames of `log_probs` (float64 [T, V]).
 
-    tree [N, 4], table, count: the prefixes known; nodes, blank, label [K]: the live ones, best
+    lexicon int32 [S, V]: the state after a unit, or -1 where it may not come.
+    tree [N, 5], table, count: the prefixes known; nodes, blank, label [K]: the live ones, best
     first, with the log of the summed probability of their paths that end in a blank and in their
     last unit. Returns the last six anew; what came in is left as it was.
     """
@@ -165,6 +167,8 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus,
                 break                                              # both lists are sorted
             for j in range(m):
                 v = tried[j]
+                if lexicon[tree[node, SPELLED], v] < 0:
+                    continue
                 if total[k] + row[v] + bonus <= floor:
                     break
                 nb = row[v] + (old_blank[k] if v == tree[node, UNIT] else total[k])
@@ -202,6 +206,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus,
                 at = place(tree, table, parent, unit)
                 if table[at] < 0:
                     tree[count, PARENT], tree[count, UNIT], tree[count, DEPTH] = parent, unit, tree[parent, DEPTH] + 1
+                    tree[count, SPELLED] = lexicon[tree[parent, SPELLED], unit]
                     table[at] = count
                     count += 1
                 node_of[k] = table[at]

@@ -1,0 +1,62 @@
+"""What the tests of training share: short runs of a tiny model, and ways to stop them."""
+
+import json
+import signal
+from dataclasses import replace
+
+import torch
+
+from recog.hooks.weight_noise import WeightNoise, WeightNoiseConfig
+from recog.perturb import PerturbConfig
+from recog.testing import FAST, tiny_model
+from recog.train import train
+
+NOISY = replace(FAST, epochs=3, average=0.9, checkpoint_seconds=0.0, perturb=PerturbConfig(noise=0.2, frequency_masks=1))
+TIMES = ("seconds", "frames_per_second")
+
+
+def run(corpus, config, folder, evaluate=None, hooks=()):
+    """Trains (or goes on training) a tiny model in `folder`; gives the model and where it ended."""
+    folder.mkdir(exist_ok=True)
+    model = tiny_model()
+    examples = corpus.examples(config, perturb=config.perturb)
+    ended = train(model, examples, evaluate or corpus.evaluate(config), config, folder, hooks)
+    return model, ended
+
+
+def rows(folder):
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in found]
+
+
+def same(a, b):
+    return all(torch.equal(x, b[name]) for name, x in a.items())
+
+
+def noise():
+    return [WeightNoise(WeightNoiseConfig(0.01))]
+
+
+class Stop(Exception):
+    """Stands for anything that ends a run: it must be able to go on."""
+
+
+class StopAt:
+    """A hook that raises at one step, or asks for a stop as Ctrl-C does."""
+
+    def __init__(self, step, kind):
+        self.step, self.kind = step, kind
+
+    def before_step(self, model, step):
+        if step == self.step and self.kind is Stop:
+            raise Stop
+        if step == self.step:
+            signal.raise_signal(self.kind)
+
+    extra_loss = before_update = after_step = lambda self, *_: None
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
