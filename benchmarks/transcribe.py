@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, Sequence
 
+import numpy as np
+
 from .sound import RATE, speech
 from .table import PROCESSOR, WALL, Row, below, median, torch_threads
 
@@ -42,8 +44,14 @@ def model_folder(folder: Path, overrides: Sequence[str] = ()) -> tuple[Path, str
     config = find(BUNDLED).experiment("blstm", overrides).recognizer
     if not (folder / "model").exists():
         save(folder / "model", "untrained", config, build(config, len(UNITS)), Units("char", UNITS), None,
-             {"medium": "audio", "data_licence": "no data", "provenance": {}, "scores": {}})
+             {"medium": "audio", "data_licence": "no data", "provenance": {}, "scores": {}}, words=_words(400))
     return folder / "model", "an untrained model"
+
+
+def _words(count: int) -> list[str]:
+    """Made up, as many as a small model knows."""
+    rng = np.random.default_rng(0)
+    return ["".join(rng.choice(UNITS[3:], size)) for size in rng.integers(1, 9, count)]
 
 
 def _files(folder: Path, name: str, count: int, seconds: int) -> list[Path]:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Literal, Sequence
@@ -200,15 +200,16 @@ def _epoch(run: Training, examples: Examples, progress: Progress, interrupted: t
     """What is left of the epoch under way; gives frames a second. The loop that everything is for."""
     at, began, frames = run.at, time.monotonic(), 0
     size, padding = examples.batches_in(at.epoch), examples.waste(at.epoch)
-    for batch in examples.epoch(at.epoch, at.batch):
-        done = at.epoch + at.batch / size
-        loss = run.update(batch, done)
-        frames += int(batch.x_len.sum())
-        progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
-        if interrupted.is_set() or (run.due and at.batch < size):
-            run.save()
-        if interrupted.is_set():
-            raise KeyboardInterrupt
+    with closing(examples.epoch(at.epoch, at.batch)) as batches:         # an interruption ends its thread too
+        for batch in batches:
+            done = at.epoch + at.batch / size
+            loss = run.update(batch, done)
+            frames += int(batch.x_len.sum())
+            progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
+            if interrupted.is_set() or (run.due and at.batch < size):
+                run.save()
+            if interrupted.is_set():
+                raise KeyboardInterrupt
     return frames / (time.monotonic() - began)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recog.components import CATALOGUE, find, nearest
 from recog.config import Component, build, component, override, plain, read_toml
 from recog.errors import ConfigError
-from recog.recipe import Experiment
+from recog.experiment import Experiment
 
 
 @dataclass(frozen=True)

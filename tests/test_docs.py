@@ -20,7 +20,8 @@ import typer
 import cli
 from recog import audio, modeldir
 from recog.config import build
-from recog.recipe import Experiment, RecipeConfig
+from recog.experiment import Experiment
+from recog.recipe import RecipeConfig
 from recog.stages import run_recipe
 from recog.testing import tone
 from recog.types import Waveform
