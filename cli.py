@@ -168,6 +168,7 @@ def run_app() -> None:
             raise
         print(f"recog: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("recog: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:              # how typer passes Ctrl-C on
+            print("recog: interrupted; run the same command again to go on", file=sys.stderr)
+        raise

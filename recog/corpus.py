@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Iterable, Iterator
 
@@ -66,7 +67,7 @@ def store_features(path: Path, splits: list[str], features: FeatureConfig, views
     workers = min(os.cpu_count() or 1, len(todo))
     if workers > 1:
         try:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
                 frames = sum(pool.map(_shard, todo))
         except BrokenProcessPool:
             raise RecogError("a worker process was killed; was memory short?", where=folder,
@@ -78,10 +79,17 @@ def store_features(path: Path, splits: list[str], features: FeatureConfig, views
     return {"utterances": len(utterances)}
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    """One torch thread each; and a worker does not outlive its parent, or it could write into the files of the next run."""
     import torch
 
     torch.set_num_threads(1)
+
+    def follow() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _shard(part: tuple) -> int:

@@ -123,6 +123,23 @@ def _fill(model: nn.Module, path: Path) -> None:
         raise ModelError("does not fit the settings in model.json: " + str(error).split("\n", 1)[-1].strip(), where=path) from None
 
 
+def start_from(model: nn.Module, units: Units, name: str) -> str:
+    """Copies the weights of a finished model into a fresh one where names and shapes agree; gives their digest.
+
+    Raises ModelError when the units differ or not one weight fits.
+    """
+    folder = locate(name)
+    other = load(folder)
+    if other.units.symbols != units.symbols:
+        raise ModelError("has other units than this recipe, so its outputs mean something else", where=folder, hint="train.start")
+    own = model.state_dict()
+    fitting = {key: w for key, w in other.model.state_dict().items() if key in own and own[key].shape == w.shape}
+    if not fitting:
+        raise ModelError("has no weights of the shapes that are to be trained", where=folder, hint="train.start")
+    model.load_state_dict(fitting, strict=False)
+    return other.info["files"][_WEIGHTS]["sha256"]
+
+
 def bundled() -> list[str]:
     """Names of the models that come with recog."""
     return sorted(p.parent.name for p in _pretrained().glob("*/model.json"))

@@ -16,13 +16,13 @@ from .runreport import write_report
 from .score import Report, ScoreConfig, score_files
 from .train import Progressed
 
-def provenance(recipe: Recipe, name: str, ended: Progressed, device: object) -> dict[str, Any]:
-    """How a model came to be."""
+def provenance(recipe: Recipe, name: str, ended: Progressed, device: object, started: str | None) -> dict[str, Any]:
+    """How a model came to be. started: the digest of the weights that it started from, if not from random ones."""
     import torch
 
     return {"recipe": recipe.name, "model": name, "recipe_digest": recipe.digest(), "recog": __version__, "torch": torch.__version__,
             "epochs": ended.epoch, "best_epoch": ended.best_epoch, "steps": ended.step, "minutes": round(ended.seconds / 60, 1),
-            "device": str(device), "threads": torch.get_num_threads(), "machine": machine(), "date": date.today().isoformat()}
+            "device": str(device), "threads": torch.get_num_threads(), "machine": machine(), "date": date.today().isoformat(), **({"started_from": started} if started else {})}
 
 
 def machine() -> str:

@@ -77,6 +77,8 @@ def run_recipe(recipe: str, corpus: Path | None, model: str | None, overrides: l
         raise ConfigError(f"there is no stage '{until}'{nearest(until, STAGES)}", where="--until")
     found = find_recipe(recipe)
     model = model or found.config.model
+    if name is not None and (name in STAGES or name.startswith((".", "features-")) or Path(name).name != name):
+        raise ConfigError(f"a run cannot be named '{name}'", where="--name", hint="choose a plain name that is no stage's")
     wanted = Run(found, found.experiment(model, overrides), corpus, exp, name or model, force)
     table = run(wanted, until)
     if record and table:
@@ -140,6 +142,8 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
     settings = plain(experiment) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
     del settings["decoders"]
     settings["train"].pop("checkpoint_seconds")              # changes nothing but the time lost by a kill
+    if not experiment.train.start:
+        settings["train"].pop("start")
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device)
 
@@ -153,7 +157,9 @@ def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
     if experiment.features.normalize == "corpus":
         normalizer = Normalizer.fit(store.frames(u.id, view) for u in utterances["train"] for view in range(store.views(u.id)))
     torch.manual_seed(config.seed)
-    model = build(experiment.recognizer, len(units)).to(device)
+    model = build(experiment.recognizer, len(units))
+    started = modeldir.start_from(model, units, config.start) if config.start else None
+    model.to(device)
 
     def examples(split: str, batch: BatchConfig, perturb: PerturbConfig) -> Examples:
         rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'"))) for u in utterances[split]]
@@ -169,7 +175,7 @@ def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
         f"padding {training.waste(0):.1%}, on {device}")
     ended = train(model, training, evaluate, config, out, hooks)
     facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.config.data_licence,
-             "provenance": results.provenance(run.recipe, run.name, ended, device), "scores": {}}
+             "provenance": results.provenance(run.recipe, run.name, ended, device, started), "scores": {}}
     words = sorted({word for u in utterances["train"] for word in u.text.split()}) if units.kind == "char" else []
     modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts, words=words)
     return {"weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,

@@ -29,6 +29,7 @@ class TrainConfig:
 
     epochs: int = 50                     # passes over the training set, at most
     seed: int = 1                        # of the initial weights, the order, the noise: all of it
+    start: str = ""                      # a model, by name or folder, whose weights the training starts from; "": random ones
     clip: float = 0.0                    # gradient norm is cut to this; 0: never
     average: float = 0.0                 # decay of the running average of the weights, which is then the model; 0: none
     patience: int = 0                    # evaluations without progress before stopping; 0: all epochs are run
@@ -110,6 +111,11 @@ class Training:
         self._saved = time.monotonic()
 
     @property
+    def over(self) -> bool:
+        patience = self.config.patience
+        return self.at.epoch >= self.config.epochs or (patience > 0 and self.at.idle >= patience)
+
+    @property
     def due(self) -> bool:
         return time.monotonic() - self._saved > self.config.checkpoint_seconds
 
@@ -179,7 +185,7 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
     with Progress(config.epochs) as progress, _interruptible() as interrupted:
         if resumed:
             progress.say(f"train: resumed at epoch {at.epoch + 1}, batch {at.batch}")
-        while at.epoch < config.epochs and not (config.patience and at.idle >= config.patience):
+        while not run.over:
             speed = _epoch(run, examples, progress, interrupted)
             row: dict[str, Any] = {"step": at.step, "epoch": at.epoch + 1, "train_loss": at.loss / at.count,
                                    "rate": run.optimizer.param_groups[0]["lr"], "padding": examples.waste(at.epoch),
@@ -190,8 +196,10 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
             run.tick()
             metrics.add(row | {"seconds": at.seconds})
             progress.say(_line(row, config, at))
-            if run.due or at.epoch == config.epochs:
+            if run.due or run.over or interrupted.is_set():
                 run.save()
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
     model.load_state_dict(run.best)
     return at
 
@@ -206,10 +214,10 @@ def _epoch(run: Training, examples: Examples, progress: Progress, interrupted: t
             loss = run.update(batch, done)
             frames += int(batch.x_len.sum())
             progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
-            if interrupted.is_set() or (run.due and at.batch < size):
+            if at.batch < size and (run.due or interrupted.is_set()):    # the last batch is saved with its evaluation
                 run.save()
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
     return frames / (time.monotonic() - began)
 
 

@@ -51,7 +51,6 @@ def test_an_interruption_is_exit_130(monkeypatch, capsys):
     assert (status, out) == (130, "") and "Traceback" not in err
 
 
-@pytest.mark.xfail(reason="typer turns KeyboardInterrupt into SystemExit(130) before cli.run_app sees it", strict=True)
 def test_an_interruption_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(catalog, "list_recipes", interrupted)
     assert "run the same command again" in called(monkeypatch, capsys, "recipes", "list")[2]

@@ -259,3 +259,13 @@ def test_a_crash_while_saving_leaves_the_old_model(folder, monkeypatch):
         save(folder, normalize="none")
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+def test_training_can_start_from_a_finished_model(folder):
+    loaded = modeldir.load(folder)
+    fresh = tiny_model(len(loaded.units), seed=99)
+    assert modeldir.start_from(fresh, loaded.units, str(folder)) == loaded.info["files"]["weights.safetensors"]["sha256"]
+    for key, w in loaded.model.state_dict().items():
+        torch.testing.assert_close(fresh.state_dict()[key], w, rtol=0, atol=0)
+    with pytest.raises(ModelError, match="other units"):
+        modeldir.start_from(fresh, Units("char", ["<blank>", "x"]), str(folder))

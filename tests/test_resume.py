@@ -54,7 +54,6 @@ def test_stopped_at_any_step_it_goes_on_to_the_same_end(corpus, tmp_path, undist
     assert rows(tmp_path) == undisturbed[1]
 
 
-@pytest.mark.xfail(reason="train() saves the state between an epoch's last step and its evaluation", strict=True)
 def test_interrupted_at_the_last_step_it_goes_on_to_the_same_end(corpus, tmp_path, undisturbed):
     with pytest.raises(KeyboardInterrupt):
         run(corpus, NOISY, tmp_path, hooks=[*noise(), StopAt(23, signal.SIGINT)])
@@ -64,7 +63,6 @@ def test_interrupted_at_the_last_step_it_goes_on_to_the_same_end(corpus, tmp_pat
     assert same(model.state_dict(), undisturbed[0]) and rows(tmp_path) == undisturbed[1]
 
 
-@pytest.mark.xfail(reason="train() forgets an interruption that comes during the last evaluation", strict=True)
 def test_an_interruption_during_an_evaluation_is_not_forgotten(corpus, tmp_path):
     def evaluate(model):
         signal.raise_signal(signal.SIGINT)
