@@ -57,7 +57,8 @@ def test_inference_needs_no_gradient(layer, mode):
     expected = layer(sound(), N).detach()
     with mode():
         found = layer(sound(), N)
-    assert torch.equal(found, expected) and not found.requires_grad
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)          # inference has a kernel of its own
+    assert not found.requires_grad
     assert found.is_inference() == (mode is torch.inference_mode)
 
 
