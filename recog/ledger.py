@@ -41,7 +41,7 @@ def run(stage: Stage, work: Callable[[Path], Any], force: bool = False) -> dict[
     """
     done, begun = stage.folder / "done.json", stage.folder / "begun.json"
     old = read_json(done) if done.exists() else {"key": read_json(begun)} if begun.exists() else None
-    if old is not None and old["key"] == stage.key and not force:
+    if old is not None and not differences(old["key"], stage.key) and not force:
         if done.exists():
             say(f"{stage.name}: skip, unchanged")
             return old["result"]
@@ -62,7 +62,7 @@ def run(stage: Stage, work: Callable[[Path], Any], force: bool = False) -> dict[
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """Where two JSON values differ, as 'settings.train.epochs 10 -> 20'."""
+    """Where two JSON values differ, as 'train.epochs 10 -> 20'. What is not set is as if it were not there."""
     if isinstance(old, dict) and isinstance(new, dict):
         return [line for key in sorted({*old, *new})
                 for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)]

@@ -129,7 +129,7 @@ def _units(run: Run, done: dict, device: torch.device) -> Planned:
     config = run.experiment.units
 
     def work(out: Path) -> dict[str, Any]:
-        units = learn(config, (u.text for u in manifest.read(run.manifest, "train")))
+        units = learn(config, (u.text for u in manifest.read(run.manifest, "train")), run.recipe.folder)
         units.save(out / "units.json")
         say(f"units: {len(units) - 1} {config.kind} units and the blank")
         return {"units": digest(out / "units.json"), "count": len(units)}

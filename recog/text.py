@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Literal, Sequence
 
+from . import pronounce
 from .errors import ConfigError, DataError, ModelError
 from .files import read_json, write_json
+from .pronounce import Pronunciations
 from .types import Span
 
 BLANK = "<blank>"
@@ -22,17 +25,28 @@ class UnitsConfig:
 
     kind: Literal["char", "phone", "word", "piece"] = "char"
     size: int = 500                  # how many pieces to learn (kind = "piece" only)
+    lexicon: str | None = None       # a pronunciation dictionary beside recipe.toml: texts are words, units their phones
 
     def __post_init__(self):
         if self.size < 2:
             raise ValueError("size must be at least 2")
+        if self.lexicon is not None and self.kind != "phone":
+            raise ValueError('lexicon needs kind = "phone"')
 
 
 class Units:
-    """An inventory of symbols. `symbols[0]` is the blank."""
+    """An inventory of symbols. `symbols[0]` is the blank.
 
-    def __init__(self, kind: str, symbols: Sequence[str], pieces: bytes | None = None):
-        self.kind, self.symbols = kind, tuple(symbols)
+    With a lexicon, texts are words and units are phones, with a space between words. A word is encoded as it is
+    usually said, and decoded from any way to say it; of words that sound alike, the lexicon's first is written.
+    """
+
+    def __init__(self, kind: str, symbols: Sequence[str], pieces: bytes | None = None, lexicon: Pronunciations | None = None):
+        self.kind, self.symbols, self.lexicon = kind, tuple(symbols), lexicon
+        self._word: dict[tuple[str, ...], str] = {}
+        for word, ways in (lexicon or {}).items():
+            for phones in ways:
+                self._word.setdefault(phones, word)
         self._number = {symbol: i for i, symbol in enumerate(self.symbols)}
         if self.symbols[:1] != (BLANK,) or len(self._number) != len(self.symbols):
             raise ValueError("symbols must start with the blank and be distinct")
@@ -45,6 +59,9 @@ class Units:
         """A text's symbols, known or not."""
         if self.kind == "piece":
             return self._splitter.encode(text, out_type=str)
+        if self.lexicon is not None:
+            said = [self.lexicon.get(word, ((word,),))[0] for word in text.split()]
+            return [phone for i, phones in enumerate(said) for phone in ((" ", *phones) if i else phones)]
         return _split(text, self.kind)
 
     def encode(self, text: str, where: object = None) -> list[int]:
@@ -58,6 +75,9 @@ class Units:
 
     def decode(self, numbers: Iterable[int]) -> str:
         symbols = [self.symbols[number] for number in numbers]
+        if self.lexicon is not None:
+            words = itertools.groupby(symbols, lambda symbol: symbol == " ")
+            return " ".join(self._joined(list(word)) for space, word in words if not space)
         if self.kind == "char":
             return "".join(symbols)
         if self.kind == "piece":
@@ -66,7 +86,7 @@ class Units:
 
     def words(self, units: Sequence[Span]) -> tuple[Span, ...]:
         """Units in their places, joined to words. A word is as sure as the mean of its units."""
-        if self.kind in ("phone", "word"):
+        if self.kind in ("phone", "word") and self.lexicon is None:
             return tuple(units)
         groups: list[list[tuple[str, Span]]] = [[]]
         for span in units:
@@ -75,13 +95,21 @@ class Units:
             text = span.text.strip(" " + _SPACE)
             if text:
                 groups[-1].append((text, span))
-        return tuple(Span("".join(text for text, _ in group), group[0][1].start, group[-1][1].end,
+        return tuple(Span(self._joined([text for text, _ in group]), group[0][1].start, group[-1][1].end,
                           sum(span.confidence for _, span in group) / len(group))
                      for group in groups if group)
 
+    def _joined(self, symbols: list[str]) -> str:
+        """The word of these units; of phones that are no word in the lexicon, the phones themselves."""
+        return "".join(symbols) if self.lexicon is None else self._word.get(tuple(symbols), "-".join(symbols))
+
     def save(self, path: Path) -> None:
-        write_json(path, {"kind": self.kind, "symbols": list(self.symbols),
-                          **({"pieces": base64.b64encode(self._pieces).decode()} if self._pieces is not None else {})})
+        more: dict[str, Any] = {}
+        if self._pieces is not None:
+            more["pieces"] = base64.b64encode(self._pieces).decode()
+        if self.lexicon is not None:
+            more["lexicon"] = {word: [" ".join(phones) for phones in ways] for word, ways in self.lexicon.items()}
+        write_json(path, {"kind": self.kind, "symbols": list(self.symbols), **more})
 
     @classmethod
     def load(cls, path: Path) -> Units:
@@ -91,14 +119,20 @@ class Units:
             pieces = base64.b64decode(row["pieces"], validate=True) if "pieces" in row else None
             if row["kind"] not in ("char", "phone", "word", "piece") or not all(isinstance(symbol, str) for symbol in row["symbols"]):
                 raise ValueError("the kind is unknown or a symbol is no text")
-            return cls(row["kind"], row["symbols"], pieces)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            lexicon = {word: tuple(tuple(phones.split()) for phones in ways)
+                       for word, ways in row["lexicon"].items()} if "lexicon" in row else None
+            return cls(row["kind"], row["symbols"], pieces, lexicon)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise ModelError(f"is not a list of units: {error}", where=path, hint="was it edited?") from None
 
 
-def learn(config: UnitsConfig, texts: Iterable[str]) -> Units:
-    """The inventory of these training texts, in code-point order."""
+def learn(config: UnitsConfig, texts: Iterable[str], folder: Path = Path()) -> Units:
+    """The inventory of these training texts, in code-point order; or of the lexicon, a file in the folder."""
     texts = list(texts)
+    if config.lexicon is not None:
+        lexicon = pronounce.read(folder / config.lexicon)
+        phones = {phone for ways in lexicon.values() for way in ways for phone in way}
+        return Units(config.kind, [BLANK, " ", *sorted(phones)], lexicon=lexicon)
     if config.kind == "piece":
         return _learn_pieces(config.size, texts)
     symbols = sorted({symbol for text in texts for symbol in _split(text, config.kind)})

@@ -48,6 +48,13 @@ def test_vocabulary_holds_letters_digits_and_commands(load):
     assert set(wanted) <= load("sentences").vocabulary()
 
 
+def test_the_lexicon_has_every_word(load):
+    from recog import pronounce
+
+    lexicon = pronounce.read(RECIPE / "lexicon.txt")
+    assert load("sentences").vocabulary() <= set(lexicon)
+
+
 def test_isolated_words_are_about_two_fifths(load):
     share = np.mean([s.isolated for s in said(load)])
     assert 0.38 < share < 0.50

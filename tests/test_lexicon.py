@@ -21,24 +21,29 @@ def draw(seed, frames):
     return x - np.log(np.exp(x).sum(1, keepdims=True))
 
 
-def best_by_brute_force(log_probs):
-    """The likeliest sequence of whole words and its log-probability, summed over all its paths."""
+def best_by_brute_force(log_probs, length_bonus=0.0, word_bonus=0.0):
+    """The best sequence of whole words and its score: log of the sum over all its paths, and the bonuses."""
     sums = {}
     for path in itertools.product(range(len(SYMBOLS)), repeat=len(log_probs)):
         units = tuple(unit for unit, _ in itertools.groupby(path) if unit)
         sums[units] = sums.get(units, 0) + np.exp(log_probs[np.arange(len(path)), path].sum())
     allowed = {units: p for units, p in sums.items()
                if not units or set("".join(SYMBOLS[u] for u in units).split(" ")) <= set(WORDS)}
-    units = max(allowed, key=allowed.get)
-    return units, np.log(allowed[units])
+
+    def score(units):
+        words = len("".join(SYMBOLS[u] for u in units).split())
+        return np.log(allowed[units]) + length_bonus * len(units) + word_bonus * words
+
+    return max(((units, score(units)) for units in allowed), key=lambda pair: pair[1])
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_an_unlimited_beam_equals_brute_force(seed):
     log_probs = draw(seed, 1 + seed % 6)
-    decoder = CtcBeam(CtcBeamConfig(beam=400, lexicon=True), lexicon=build(WORDS, SYMBOLS))
+    bonuses = {"length_bonus": (seed % 3 - 1) * 0.8, "word_bonus": (seed % 4 - 1) * 1.5}
+    decoder = CtcBeam(CtcBeamConfig(beam=400, lexicon=True, **bonuses), lexicon=build(WORDS, SYMBOLS))
     found = decode(decoder, log_probs)[0]
-    units, score = best_by_brute_force(log_probs)
+    units, score = best_by_brute_force(log_probs, **bonuses)
     assert found.units == units
     assert found.score == pytest.approx(score, abs=1e-9)
 
@@ -85,3 +90,16 @@ def test_a_model_without_a_lexicon_says_so():
         make(wanted, units, ())
     with pytest.raises(ConfigError, match="no lexicon"):
         make(wanted, Units("phone", [BLANK, "aa", "b"]), WORDS)
+    with pytest.raises(ValueError, match="word_bonus needs lexicon"):
+        CtcBeamConfig(word_bonus=-1.0)
+
+
+def test_words_of_phones_are_found_by_any_way_to_say_them():
+    units = Units("phone", [BLANK, " ", "Z", "IY", "D"], lexicon={"Z": (("Z", "IY"), ("Z", "D")), "D": (("D", "IY"),)})
+    decoder = make(Component("beam", CtcBeamConfig(lexicon=True)), units, ())
+    likely = [[2], [4], [1], [4], [3, 2]]                  # "Z D", "D" but for a doubtful end: Z is no end of a word
+    log_probs = np.full((len(likely), 5), np.log(0.01))
+    for row, best in zip(log_probs, likely):
+        row[best] = np.log(0.97 / len(best) + 0.0)
+        row[:] -= np.log(np.exp(row).sum())
+    assert units.decode(decode(decoder, log_probs)[0].units) == "Z D"

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator
 
 import numpy as np
 
@@ -25,7 +27,8 @@ from recog.types import Utterance, Waveform
 
 SHORTEST = 0.12                          # seconds; a shorter cut has lost its word
 FRAME = 0.01                             # seconds, of the loudness that cuts are chosen by
-PAIRS = 0.4                              # share of neighbouring words that are cut as a pair as well
+PAIRS = 0.3                              # share of neighbouring words that are cut as a pair as well
+FEWEST, MOST = 30, 60                    # cuts of one and the same text: rare words are taken again, common ones left out
 
 
 def words_of(transcriber, wave: Waveform, text: str) -> list[tuple[str, float, float]]:
@@ -73,12 +76,24 @@ def cut(transcriber, corpus: Path) -> Iterator[Utterance]:
                                 utterance.speaker, round(start, 3), round(end, 3))
 
 
+def balanced(cuts: Iterable[Utterance]) -> Iterator[Utterance]:
+    """Of each single word FEWEST to MOST, so that a word alone may be any word, not only one of AN4's letters."""
+    rng, by_text = np.random.default_rng(1), defaultdict(list)
+    for utterance in cuts:
+        by_text[utterance.text].append(utterance)
+    for text, found in sorted(by_text.items()):
+        chosen = [found[i] for i in rng.permutation(len(found))[:MOST]]
+        yield from chosen
+        for again in range(1, -(-FEWEST // len(chosen)) if " " not in text else 1):
+            yield from (replace(utterance, id=f"{utterance.id}-again{again}") for utterance in chosen)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
     parser.add_argument("--corpus", type=Path, required=True)
     arguments = parser.parse_args()
-    count = manifest.write(arguments.corpus / "words.jsonl", cut(recog.load(arguments.model), arguments.corpus))
+    count = manifest.write(arguments.corpus / "words.jsonl", balanced(cut(recog.load(arguments.model), arguments.corpus)))
     print(f"{count} cuts in {arguments.corpus / 'words.jsonl'}")
 
 

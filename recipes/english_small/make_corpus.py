@@ -28,7 +28,7 @@ from sentences import Sentence, sentence
 from voices import Reading
 
 RATE = 16000
-ENGINE_SHARES = {"flite": 0.40, "espeak-ng": 0.40, "festival": 0.20}    # of utterances
+ENGINE_SHARES = {"flite": 0.45, "espeak-ng": 0.30, "festival": 0.25}    # of utterances
 DEV_SHARE = 0.05                         # of utterances, read by the held-out voices
 BLOCK = 400                              # utterances planned and read at a time
 SHORTEST, QUIETEST = 0.12, 0.01          # seconds and peak below which a reading has failed

@@ -192,10 +192,10 @@ def command_phrase(rng: random.Random) -> str:
     return phrase
 
 
-# (share in percent, rule): isolated words and letters are 42 of 100.
-RULES = ((16, single_letter), (10, single_digit), (5, single_number), (8, single_command),
-         (3, single_other), (8, letters), (10, digits), (10, spelled_name), (5, mixed_code),
-         (7, number), (6, an4_command), (4, date), (3, address), (5, command_phrase))
+# (share in percent, rule): isolated words and letters are 46 of 100.
+RULES = ((12, single_letter), (6, single_digit), (8, single_number), (14, single_command),
+         (6, single_other), (7, letters), (8, digits), (8, spelled_name), (5, mixed_code),
+         (7, number), (6, an4_command), (5, date), (3, address), (5, command_phrase))
 
 
 def sentence(rng: random.Random) -> Sentence:

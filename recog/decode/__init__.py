@@ -27,6 +27,7 @@ def make(component: Component, units: Units, words: Sequence[str]) -> Decoder:
         return cls(component.config)
     from .lexicon import build
 
-    if not words or units.kind != "char":
-        raise ConfigError("this model has no lexicon of character words", where="decoder.lexicon", hint="decode without it")
-    return cls(component.config, lexicon=build(words, units.symbols))
+    spellings = [way for ways in units.lexicon.values() for way in ways] if units.lexicon else words
+    if not spellings or not units.lexicon and units.kind != "char":
+        raise ConfigError("this model has no lexicon", where="decoder.lexicon", hint="decode without it")
+    return cls(component.config, lexicon=build(spellings, units.symbols))

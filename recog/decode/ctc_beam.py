@@ -20,6 +20,7 @@ class CtcBeamConfig:
     beam_threshold: float | None = None       # nats below the best prefix at which others are dropped
     length_bonus: float = 0.0                 # nats per unit, against short answers
     lexicon: bool = False                     # write only words that the model was trained on
+    word_bonus: float = 0.0                   # nats per word, with a lexicon; below 0: rather few long words than many short
 
     def __post_init__(self):
         if self.beam < 1:
@@ -30,8 +31,10 @@ class CtcBeamConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0")
-        if not np.isfinite(self.length_bonus):
-            raise ValueError("length_bonus must be finite")
+        if not np.isfinite(self.length_bonus) or not np.isfinite(self.word_bonus):
+            raise ValueError("length_bonus and word_bonus must be finite")
+        if self.word_bonus and not self.lexicon:
+            raise ValueError("word_bonus needs lexicon = true")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class Beams:
     size: int | None                          # V, once known
     frames: int
     heard: tuple[np.ndarray, ...]             # the log-probabilities so far
-    tree: np.ndarray                          # [N, 5], see kernels/ctc_beam.py
+    tree: np.ndarray                          # [N, 6], see kernels/ctc_beam.py
     table: np.ndarray                         # hash table of the tree
     count: int                                # nodes in the tree
     nodes: np.ndarray                         # [K], the live prefixes, best first
@@ -83,23 +86,24 @@ class CtcBeam:
         anything = np.zeros((1, log_probs.shape[1]), np.int32)
         tree, table, count, nodes, blank, label = advance(
             log_probs, config.beam, _limit(config.token_threshold), _limit(config.beam_threshold),
-            float(config.length_bonus), self.lexicon.next if self.lexicon is not None else anything, state.tree, state.table, state.count, state.nodes, state.blank, state.label)
+            float(config.length_bonus), float(config.word_bonus), self.lexicon.next if self.lexicon is not None else anything,
+            state.tree, state.table, state.count, state.nodes, state.blank, state.label)
         return replace(state, size=log_probs.shape[1], frames=state.frames + len(log_probs),
                        heard=(*state.heard, log_probs), tree=tree, table=table, count=count,
                        nodes=nodes, blank=blank, label=label)
 
     def finish(self, state: Beams) -> list[Hypothesis]:
         """The best hypotheses, best first. The state stays usable: more steps may follow."""
-        from ..kernels.ctc_beam import spell
+        from ..kernels.ctc_beam import WORDS, spell
 
         heard = np.concatenate(state.heard) if state.heard else np.zeros((0, 1))
         whole, answers = self._whole(state), []
         for k in (whole if len(whole) else np.arange(len(state.nodes)))[:self.config.nbest]:
-            units = spell(state.tree, state.nodes[k])
+            units, words = spell(state.tree, state.nodes[k]), int(state.tree[state.nodes[k], WORDS])
             if not len(whole):
-                units = self._cut(units)
+                units, words = self._cut(units), words - 1
             acoustic = float(np.logaddexp(state.blank[k], state.label[k]))
-            parts = {"acoustic": acoustic, "lm": 0.0, "length": self.config.length_bonus * len(units)}
+            parts = {"acoustic": acoustic, "lm": 0.0, "length": self.config.length_bonus * len(units) + self.config.word_bonus * words}
             path = best_path(heard, units)
             answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
         return answers

@@ -18,20 +18,20 @@ class Lexicon:
     final: np.ndarray                         # bool [S], a whole word is spelled
 
 
-def build(words: Iterable[str], symbols: Sequence[str]) -> Lexicon:
-    """From words to a trie over character units. Raises DataError for a word that the units cannot spell."""
+def build(spellings: Iterable[Sequence[str]], symbols: Sequence[str]) -> Lexicon:
+    """From words, each a sequence of units, to a trie. Raises DataError for a word that the units cannot spell."""
     number = {symbol: i for i, symbol in enumerate(symbols)}
     rows, final = [[-1] * len(symbols)], [False]
-    for word in sorted(set(words)):
-        if not word or any(letter not in number or letter == " " for letter in word):
-            raise DataError(f"the units cannot spell the word {word!r}", where="lexicon", hint="it needs character units")
+    for spelling in sorted(set(map(tuple, spellings))):
+        if not spelling or any(unit not in number or unit == " " for unit in spelling):
+            raise DataError(f"the units cannot spell the word '{''.join(spelling)}'", where="lexicon")
         state = 0
-        for letter in word:
-            if rows[state][number[letter]] < 0:
-                rows[state][number[letter]] = len(rows)
+        for unit in spelling:
+            if rows[state][number[unit]] < 0:
+                rows[state][number[unit]] = len(rows)
                 rows.append([-1] * len(symbols))
                 final.append(False)
-            state = rows[state][number[letter]]
+            state = rows[state][number[unit]]
         final[state] = True
     if " " in number:
         for state, whole in enumerate(final):

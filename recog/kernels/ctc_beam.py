@@ -12,14 +12,15 @@ import math
 import numpy as np
 from numba import njit
 
-PARENT, UNIT, DEPTH, SLOT, SPELLED = 0, 1, 2, 3, 4     # columns of the tree; SLOT: place in the beam, or -1; SPELLED: lexicon state
-COLUMNS = 5
+# Columns of the tree. SLOT: place in the beam, or -1. SPELLED: lexicon state. WORDS: how many were begun.
+PARENT, UNIT, DEPTH, SLOT, SPELLED, WORDS = 0, 1, 2, 3, 4, 5
+COLUMNS = 6
 
 
 def empty_tree(room: int = 1024):
     """The tree with its root (node 0, no unit), and its hash table."""
     tree, table = np.zeros((room, COLUMNS), np.int32), np.full(2 * room, -1, np.int32)
-    tree[0] = -1, 0, 0, 0, 0
+    tree[0] = -1, 0, 0, 0, 0, 0
     return tree, table
 
 
@@ -107,17 +108,18 @@ def sort(heap, rank, size):
 
 
 @njit(cache=True, nogil=True)
-def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, lexicon,
+def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word_bonus, lexicon,
             tree, table, count, nodes, blank, label):
     """The beam after the frames of `log_probs` (float64 [T, V]).
 
-    lexicon int32 [S, V]: the state after a unit, or -1 where it may not come.
-    tree [N, 5], table, count: the prefixes known; nodes, blank, label [K]: the live ones, best
+    lexicon int32 [S, V]: the state after a unit, or -1 where it may not come; a word begins in state 0.
+    tree [N, 6], table, count: the prefixes known; nodes, blank, label [K]: the live ones, best
     first, with the log of the summed probability of their paths that end in a blank and in their
     last unit. Returns the last six anew; what came in is left as it was.
     """
     T, V = log_probs.shape
     K = len(nodes)
+    most = length_bonus + max(word_bonus, 0.0)                     # what one more unit can earn beyond its probability
     tree, table = tree.copy(), table.copy()
     node_of, old_blank, old_label = np.zeros(beam, np.int64), np.zeros(beam), np.zeros(beam)
     node_of[:K], old_blank[:K], old_label[:K] = nodes, blank, label
@@ -142,7 +144,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, lexi
                 p = tree[parent, SLOT]
                 if p >= 0:
                     nb = logadd(nb, row[unit] + (old_blank[p] if tree[parent, UNIT] == unit else total[p]))
-            r = logadd(b, nb) + length_bonus * tree[node, DEPTH]
+            r = logadd(b, nb) + length_bonus * tree[node, DEPTH] + word_bonus * tree[node, WORDS]
             if r > -np.inf:
                 rank[n], new_blank[n], new_label[n], source[n], unit_of[n], heap[n] = r, b, nb, node, 0, n
                 n += 1
@@ -152,7 +154,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, lexi
         cut = best - beam_threshold
         floor = max(cut, rank[heap[0]]) if n == beam else cut      # what is no better cannot get in
         unlikely = row.max() - token_threshold
-        lead = total[0] + length_bonus * (tree[node_of[0], DEPTH] + 1)
+        lead = total[0] + length_bonus * tree[node_of[0], DEPTH] + word_bonus * tree[node_of[0], WORDS] + most
         m = 0
         for v in range(1, V):
             if row[v] > unlikely and lead + row[v] > floor:
@@ -162,9 +164,11 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, lexi
         sort(tried, row, m)
         for k in range(K):
             node = node_of[k]
-            bonus = length_bonus * (tree[node, DEPTH] + 1)
-            if m == 0 or total[k] + row[tried[0]] + bonus <= floor:
+            bonus = length_bonus * tree[node, DEPTH] + word_bonus * tree[node, WORDS]
+            if m == 0 or total[k] + row[tried[0]] + bonus + most <= floor:
                 break                                              # both lists are sorted
+            begins = tree[node, SPELLED] == 0
+            bonus += length_bonus + (word_bonus if begins else 0.0)
             for j in range(m):
                 v = tried[j]
                 if lexicon[tree[node, SPELLED], v] < 0:
@@ -207,6 +211,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, lexi
                 if table[at] < 0:
                     tree[count, PARENT], tree[count, UNIT], tree[count, DEPTH] = parent, unit, tree[parent, DEPTH] + 1
                     tree[count, SPELLED] = lexicon[tree[parent, SPELLED], unit]
+                    tree[count, WORDS] = tree[parent, WORDS] + (tree[parent, SPELLED] == 0)
                     table[at] = count
                     count += 1
                 node_of[k] = table[at]
