@@ -19,13 +19,13 @@ from typing import Iterable, Iterator
 import numpy as np
 
 import recog
-from recog import audio, manifest, recipe
+from recog import audio, manifest, pronounce, recipe
 from recog.decode.align import align
 from recog.errors import DataError
 from recog.features import extract, finish
 from recog.types import Utterance, Waveform
 
-SHORTEST = 0.12                          # seconds; a shorter cut has lost its word
+SHORTEST, PHONE = 0.12, 0.04             # seconds, of a cut and of each phone in it; a shorter cut has lost its word
 FRAME = 0.01                             # seconds, of the loudness that cuts are chosen by
 PAIRS = 0.3                              # share of neighbouring words that are cut as a pair as well
 FEWEST, MOST = 30, 60                    # cuts of one and the same text: rare words are taken again, common ones left out
@@ -57,7 +57,7 @@ def quietest(wave: Waveform, start: float, end: float) -> float:
 
 
 def cut(transcriber, corpus: Path) -> Iterator[Utterance]:
-    rng = np.random.default_rng(1)
+    rng, said = np.random.default_rng(1), pronounce.read(Path(__file__).parent / "lexicon.txt")
     for utterance in recipe.find("an4").prepare()(corpus / "an4"):
         if utterance.split != "train" or len(utterance.text.split()) < 2:
             continue
@@ -71,7 +71,7 @@ def cut(transcriber, corpus: Path) -> Iterator[Utterance]:
         runs += [words[i:i + 2] for i in range(len(words) - 1) if rng.random() < PAIRS]
         for number, run in enumerate(runs):
             start, end = run[0][1], run[-1][2]
-            if end - start >= SHORTEST * len(run):
+            if end - start >= max(SHORTEST * len(run), PHONE * sum(len(said[word][0]) for word, _, _ in run)):
                 yield Utterance(f"{utterance.id}-cut{number:02d}", "train", source, " ".join(word for word, _, _ in run),
                                 utterance.speaker, round(start, 3), round(end, 3))
 
