@@ -20,12 +20,13 @@ import numpy as np
 
 import recog
 from recog import audio, manifest, pronounce, recipe
+from recog.augment import trim
 from recog.decode.align import align
 from recog.errors import DataError
 from recog.features import extract, finish
 from recog.types import Utterance, Waveform
 
-SHORTEST, PHONE = 0.12, 0.04             # seconds, of a cut and of each phone in it; a shorter cut has lost its word
+SHORTEST, PHONE = 0.12, 0.05             # seconds of sound in a cut, and for each of its phones; with less it has lost its word
 FRAME = 0.01                             # seconds, of the loudness that cuts are chosen by
 PAIRS = 0.3                              # share of neighbouring words that are cut as a pair as well
 FEWEST, MOST = 30, 60                    # cuts of one and the same text: rare words are taken again, common ones left out
@@ -71,7 +72,8 @@ def cut(transcriber, corpus: Path) -> Iterator[Utterance]:
         runs += [words[i:i + 2] for i in range(len(words) - 1) if rng.random() < PAIRS]
         for number, run in enumerate(runs):
             start, end = run[0][1], run[-1][2]
-            if end - start >= max(SHORTEST * len(run), PHONE * sum(len(said[word][0]) for word, _, _ in run)):
+            sound = trim(wave.samples[int(start * wave.rate):int(end * wave.rate)], wave.rate)
+            if len(sound) / wave.rate >= max(SHORTEST * len(run), PHONE * sum(len(said[word][0]) for word, _, _ in run)):
                 yield Utterance(f"{utterance.id}-cut{number:02d}", "train", source, " ".join(word for word, _, _ in run),
                                 utterance.speaker, round(start, 3), round(end, 3))
 
