@@ -134,7 +134,11 @@ def _units(run: Run, done: dict, device: torch.device) -> Planned:
         say(f"units: {len(units) - 1} {config.kind} units and the blank")
         return {"units": digest(out / "units.json"), "count": len(units)}
 
-    return Stage("units", run.folder / "units", 1, plain(config), {"manifest": done["prepare"]["manifest"]}), work
+    inputs = {"manifest": done["prepare"]["manifest"]}
+    if config.lexicon is not None:
+        lexicon = run.recipe.folder / config.lexicon
+        inputs["lexicon"] = digest(lexicon) if lexicon.is_file() else "missing"
+    return Stage("units", run.folder / "units", 1, plain(config), inputs), work
 
 
 def _train(run: Run, done: dict, device: torch.device) -> Planned:

