@@ -17,19 +17,19 @@ def copied(model):
 def test_weights_come_back_to_the_bit():
     model, hook = tiny_model(), WeightNoise(WeightNoiseConfig(0.3))
     clean = copied(model)
-    hook.before_step(model, 0)
+    hook.before_pass(model, 0)
     assert not any(torch.equal(w, c) for w, c in zip(model.parameters(), clean))
-    hook.before_update(model)
+    hook.after_pass(model, 1)
     assert all(torch.equal(w, c) for w, c in zip(model.parameters(), clean))
 
 
 def test_gradients_are_those_at_the_noisy_weights():
     torch.manual_seed(0)
     model, hook, x = nn.Linear(3, 2), WeightNoise(WeightNoiseConfig(0.5)), torch.randn(4, 3)
-    hook.before_step(model, 0)
+    hook.before_pass(model, 0)
     noisy = copied(model)
     model(x).square().sum().backward()
-    hook.before_update(model)
+    hook.after_pass(model, 1)
     weight, bias = noisy
     error = 2 * (x @ weight.T + bias)                              # the gradient, by hand
     assert torch.allclose(model.weight.grad, error.T @ x, atol=1e-5) and torch.allclose(model.bias.grad, error.sum(0), atol=1e-5)
@@ -40,9 +40,9 @@ def test_one_draw_of_the_right_size_per_step():
     model, hook = nn.Linear(200, 200), WeightNoise(WeightNoiseConfig(0.075))
     clean, draws = model.weight.detach().clone(), []
     for step in range(2):
-        hook.before_step(model, step)
+        hook.before_pass(model, step)
         draws.append(model.weight.detach() - clean)
-        hook.before_update(model)
+        hook.after_pass(model, 1)
     assert all(draw.std().item() == pytest.approx(0.075, rel=0.03) and abs(draw.mean().item()) < 0.002 for draw in draws)
     assert not torch.equal(*draws)
 

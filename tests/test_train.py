@@ -35,7 +35,7 @@ def test_every_optimizer_lowers_the_loss(corpus, tmp_path, kind, rate):
 
 def test_a_loss_that_is_no_number_names_its_batch(corpus, tmp_path):
     class Poison(StopAt):
-        def before_step(self, model, step):
+        def before_pass(self, model, step):
             if step == self.step:
                 with torch.no_grad():
                     next(model.parameters()).fill_(float("nan"))
