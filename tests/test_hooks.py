@@ -49,7 +49,7 @@ def test_one_draw_of_the_right_size_per_step():
 
 def test_it_is_a_hook_without_a_state():
     hook = WeightNoise(WeightNoiseConfig())
-    assert hook.state() == {} and hook.extra_loss(None) is None and hook.restore({}) is None and hook.after_step(None, 0) is None
+    assert hook.state() == hook.report() == {} and hook.before_update(None) is None and hook.extra_loss(None) is None and hook.restore({}) is None and hook.after_step(None, 0) is None
     assert hook.config.deviation == 0.075                          # Graves 2013
     with pytest.raises(ValueError):
         WeightNoiseConfig(0.0)

@@ -41,12 +41,13 @@ class AdaptiveWeightNoiseConfig:
 
     deviation: float = 0.075             # of every weight, at first (Graves 2013)
     rate: float = 0.01                   # how far Adam moves the logarithm of a deviation in a step
+    kl: float = 1.0                      # the KL counts this much; 1: the description length. Less for many weights and few sequences
     gradient: Literal["curvature", "sample"] = "curvature"      # of the expected loss for a deviation: from g^2, or from g times the draw
     per: Literal["step", "sequence"] = "step"   # a draw for each batch; or, as in the paper, for each sequence: a pass of its own for each
 
     def __post_init__(self):
-        if self.deviation <= 0 or self.rate <= 0:
-            raise ValueError("deviation and rate must be positive")
+        if min(self.deviation, self.rate, self.kl) <= 0:
+            raise ValueError("deviation, rate and kl must be positive")
 
 
 class AdaptiveWeightNoise:
@@ -87,8 +88,9 @@ class AdaptiveWeightNoise:
     def before_update(self, model: nn.Module) -> None:
         """The KL's part of both gradients; then the deviations move."""
         m, v = prior(self.means.values(), self.logs.values())
+        share = self.config.kl / self.sequences
         for name, w in self.means.items():
-            pull, push = (w - m) / (v * self.sequences), ((2 * self.logs[name]).exp() / v - 1) / self.sequences
+            pull, push = (w - m) * (share / v), ((2 * self.logs[name]).exp() / v - 1) * share
             w.grad = pull if w.grad is None else w.grad + pull
             self.logs[name].grad = push if self.logs[name].grad is None else self.logs[name].grad + push
         self._optimizer.step()
