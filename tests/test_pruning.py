@@ -115,5 +115,8 @@ def test_what_cannot_be_is_one_line(trained, arguments, words):
 def test_the_run_says_the_nats_in_its_model_and_metrics(trained):
     made = modeldir.load(trained / "ctc" / "model").info["provenance"]
     assert made["kl"] > 0 and made["epochs"] == 4 and 3 <= made["best_epoch"] <= 4
+    run_recipe(str(trained.parent.parent / "mine"), trained.parent.parent / "corpus", None, [], trained.parent, None, "score", False, False)
+    page = (trained / "ctc" / "report.html").read_text()
+    assert f"best: epoch {made['best_epoch']}" in page and "KL of the weights" in page
     assert '"kl"' not in (trained / "ctc" / "train" / "metrics.jsonl").read_text()
     assert len(re.findall('"kl"', (trained / "ctc" / "train" / "second" / "metrics.jsonl").read_text())) == 2
