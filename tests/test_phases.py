@@ -1,6 +1,7 @@
 """Two phases of training: the second starts from the best of the first, and a stop at any moment changes nothing."""
 
 import json
+import math
 import multiprocessing
 import random
 import signal
@@ -20,8 +21,9 @@ from recog.files import digest
 from recog.hooks.adaptive_weight_noise import AdaptiveWeightNoiseConfig
 from recog.hooks.weight_noise import WeightNoiseConfig
 from recog.phases import SecondConfig, phases, train_phases
+from recog.stages import run_recipe
 from recog.store import Store
-from recog.testing import FAST, Spelled, spelled, tiny_model
+from recog.testing import FAST, Spelled, spelled, tiny_model, tiny_recipe, tone_corpus
 from recog.text import Units
 from recog.train import Training
 
@@ -170,3 +172,14 @@ def test_killed_in_both_phases_it_ends_as_if_nothing_had_happened(tmp_path, tmp_
     process.join()
     assert process.exitcode == 0 and killed_at[0] < 48, f"killed at steps {killed_at}"
     assert as_undisturbed(folder, undisturbed), f"killed at steps {killed_at}"
+
+
+def test_initial_draws_every_weight_evenly(tmp_path):
+    recipe, corpus = tiny_recipe(tmp_path / "mine"), tone_corpus(tmp_path / "corpus")
+    settings = ["train.epochs=1", "train.optimizer.rate=1e-12", "train.initial=0.1", "encoder.units=40"]
+    run_recipe(str(recipe), corpus, None, settings, tmp_path / "exp", None, "train", False, False)
+    weights = load_file(tmp_path / "exp" / "mine" / "ctc" / "model" / "weights.safetensors")
+    for name, w in weights.items():
+        assert w.abs().max() <= 0.1 + 1e-6, name                                   # the forget gates' biases too
+    whole = torch.cat([w.flatten() for w in weights.values()])
+    assert whole.mean().item() == pytest.approx(0, abs=0.002) and whole.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.02)
