@@ -1,11 +1,16 @@
 """Weight noise: gradients are those at the noisy weights, and the weights come back to the bit."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from recog.batching import BatchConfig
 from recog.hooks.weight_noise import WeightNoise, WeightNoiseConfig
-from recog.testing import tiny_model
+from recog.optim import OptimizerConfig
+from recog.testing import FAST, spelled, tiny_model
+from recog.train import Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -53,3 +58,22 @@ def test_it_is_a_hook_without_a_state():
     assert hook.config.deviation == 0.075                          # Graves 2013
     with pytest.raises(ValueError):
         WeightNoiseConfig(0.0)
+
+
+def updated(tmp_path, per, utterances, deviation):
+    """The weights after one update by plain gradient descent, and the loss."""
+    corpus, model = spelled(tmp_path / "store", train=8, dev=0), tiny_model()
+    config = replace(FAST, clip=0.0, batch=BatchConfig(utterances=utterances), optimizer=OptimizerConfig(kind="sgd", momentum=0.0, rate=0.1))
+    loss = Training(model, config, [WeightNoise(WeightNoiseConfig(deviation, per))], tmp_path).update(next(corpus.examples(config).epoch(0)), 0.0)
+    return torch.cat([w.detach().flatten() for w in model.parameters()]), loss
+
+
+def test_for_one_utterance_a_draw_per_step_is_a_draw_per_sequence_to_the_bit(tmp_path):
+    (step, loss), (sequence, other) = (updated(tmp_path, per, 1, 0.1) for per in ("step", "sequence"))
+    assert torch.equal(step, sequence) and loss == other
+    assert not torch.equal(updated(tmp_path, "step", 8, 0.1)[0], updated(tmp_path, "sequence", 8, 0.1)[0])
+
+
+def test_passes_of_single_sequences_add_up_to_the_pass_of_their_batch(tmp_path):
+    (whole, loss), (parts, other) = (updated(tmp_path, per, 8, 1e-9) for per in ("step", "sequence"))
+    assert torch.allclose(whole, parts, atol=1e-6) and loss == pytest.approx(other, rel=1e-5)
