@@ -23,7 +23,7 @@ class SecondConfig:
     """
 
     epochs: int = 50                             # at most
-    metric: Literal["error", "loss"] = "error"   # what the best model is best in, on the development set
+    metric: Literal["error", "loss", "last"] = "error"   # what the best model is best in, on the development set; last: the last is kept
     patience: int = 0                            # evaluations without progress before stopping; 0: all epochs are run
     rate: float = 0.0                            # the highest learning rate; 0: as in train.optimizer
     hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())

@@ -35,7 +35,7 @@ class TrainConfig:
     average: float = 0.0                 # decay of the running average of the weights, which is then the model; 0: none
     patience: int = 0                    # evaluations without progress before stopping; 0: all epochs are run
     evaluate_every: int = 1              # epochs between evaluations on the development set
-    metric: Literal["error", "loss"] = "error"   # what the best model is best in, on the development set
+    metric: Literal["error", "loss", "last"] = "error"   # what the best model is best in, on the development set; last: the last is kept
     precision: Literal["float32", "bfloat16"] = "float32"   # bfloat16: mixed precision, on CUDA only
     checkpoint_seconds: float = 120.0    # time between saved states
     optimizer: optim.OptimizerConfig = field(default_factory=optim.OptimizerConfig)
@@ -184,8 +184,9 @@ class Training:
         self.model.eval()
         with self.average.inside(self.model) if self.average else nullcontext():
             scores = evaluate(self.model)
-            value, at = scores[self.config.metric], self.at
-            if value < at.best or not self.best:
+            last, at = self.config.metric == "last", self.at
+            value = scores["error" if last else self.config.metric]
+            if last or value < at.best or not self.best:
                 at.best, at.best_epoch, at.idle = value, at.epoch + 1, 0
                 self.best = _copied(self.model.state_dict())
                 self.best_hooks = [_copied(hook.state()) for hook in self.hooks]

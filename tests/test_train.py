@@ -85,6 +85,12 @@ def test_the_metric_decides_what_is_best(corpus, tmp_path):
     assert (ended.best, ended.best_epoch) == (1.0, 2)
 
 
+def test_the_last_is_kept_when_that_is_asked_for(corpus, tmp_path):
+    model, ended = run(corpus, replace(FAST, epochs=3, metric="last", patience=1), tmp_path, scripted([0.1, 0.5, 0.4]))
+    assert (ended.best, ended.best_epoch) == (0.4, 3)
+    assert same(model.state_dict(), checkpoint.load(tmp_path / "state")[0]["model"])
+
+
 def test_the_average_is_what_is_judged_and_kept(corpus, tmp_path):
     seen = []
 
