@@ -13,7 +13,7 @@ from recog import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Sequence recognition with recurrent networks: speech to text, recipes, scoring.")
-models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and export models.")
+models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, export and prune models.")
 recipes_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and copy the recipes that come with recog.")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
@@ -122,6 +122,19 @@ def models_export(
     from recog.catalog import export_model
 
     export_model(model, folder, half, name, force)
+
+
+@models_app.command("prune")
+def models_prune(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run, exp/RECIPE/MODEL.")],
+    keep: Annotated[str, typer.Option(help="Percentages of the weights.")] = "100,50,20,10,5,2,1",
+    split: Annotated[Optional[str], typer.Option(help="What it is judged on; default: the development set.")] = None,
+    by: Annotated[str, typer.Option(help="noise: weights that stand out of their learned noise are kept; size: large ones.")] = "noise",
+) -> None:
+    """Error against weights kept, as a table and a curve (RUN/pruning/)."""
+    from recog.pruning import prune_run
+
+    print(prune_run(folder, keep, split, by))
 
 
 @recipes_app.command("list")

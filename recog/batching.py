@@ -76,6 +76,12 @@ def pad(ids: Sequence[str], xs: Sequence[np.ndarray], ys: Sequence[Sequence[int]
     return Batch(tuple(ids), x, x_len, y, y_len)
 
 
+def singles(batch: Batch) -> list[Batch]:
+    """Each utterance as a batch of its own, without padding."""
+    return [Batch((id,), batch.x[i:i + 1, :frames], batch.x_len[i:i + 1], batch.y[i:i + 1, :max(1, labels)], batch.y_len[i:i + 1])
+            for i, (id, frames, labels) in enumerate(zip(batch.ids, batch.x_len.tolist(), batch.y_len.tolist()))]
+
+
 def ahead(make: Callable[[int], Batch], numbers: Iterable[int], depth: int = 3) -> Iterator[Batch]:
     """make(n) for each n, in order, prepared by one thread up to `depth` ahead. Its errors are raised here."""
     ready: queue.Queue = queue.Queue(depth)

@@ -13,7 +13,8 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "head": {"ctc": "recog.heads.ctc:Ctc"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",
                 "beam": "recog.decode.ctc_beam:CtcBeam"},
-    "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise"},
+    "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise",
+             "adaptive_weight_noise": "recog.hooks.adaptive_weight_noise:AdaptiveWeightNoise"},
 }
 
 

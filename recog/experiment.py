@@ -8,6 +8,7 @@ from .augment import ChannelConfig
 from .config import Component, component
 from .features import FeatureConfig
 from .models.recognizer import RecognizerConfig
+from .phases import SecondConfig
 from .text import UnitsConfig
 from .train import TrainConfig
 
@@ -44,6 +45,7 @@ class Experiment:
     units: UnitsConfig = field(default_factory=UnitsConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    second: SecondConfig | None = None           # a second phase of training, with hooks of its own; none: one phase
 
     def __post_init__(self):
         if not self.decoders:

@@ -247,14 +247,14 @@ def _state(stage: str, folder: Path) -> str:
 
 def _reached(folder: Path) -> str:
     """Of a training that has not ended: what its last whole epoch brought, and the best one."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    path = next((p for p in (folder / "second" / "metrics.jsonl", folder / "metrics.jsonl") if p.exists()), folder)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines if line.endswith("}")]            # a kill may have cut the last one short
     judged = [row for row in rows if "dev_error" in row]
     if not judged:
         return ""
     best = min(judged, key=lambda row: row["dev_error"])
-    return (f": {rows[-1]['epoch']} epochs, training loss {rows[-1]['train_loss']:.4f}; "
+    return (f": {'second phase, ' if path.parent != folder else ''}{rows[-1]['epoch']} epochs, training loss {rows[-1]['train_loss']:.4f}; "
             f"best epoch {best['epoch']} with {100 * best['dev_error']:.2f} % errors on the development set")
 
 

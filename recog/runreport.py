@@ -104,7 +104,7 @@ def _find(folder: Path, recipe: Recipe) -> Findings:
     except RecogError:
         utterances = {}
     factors = _json(folder / "decode" / "done.json").get("result", {}).get("real_time_factors", {})
-    return Findings(folder, recipe, info, _metrics(folder / "train" / "metrics.jsonl"),
+    return Findings(folder, recipe, info, _metrics(folder / "train"),
                     {key: report for key, report in scores.items() if report}, factors, utterances)
 
 
@@ -112,13 +112,17 @@ def _json(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _metrics(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            rows.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue                                      # a line cut short by a kill
+def _metrics(folder: Path) -> list[dict[str, Any]]:
+    """Of both phases of a training, with the epochs counted on."""
+    rows: list[dict[str, Any]] = []
+    for path in filter(Path.is_file, (folder / "metrics.jsonl", folder / "second" / "metrics.jsonl")):
+        before = max((row.get("epoch", 0) for row in rows), default=0)
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(text)
+            except json.JSONDecodeError:
+                continue                                  # a line cut short by a kill
+            rows.append(row | {"epoch": before + row["epoch"]} if "epoch" in row else row)
     return [{key: value for key, value in row.items() if isinstance(value, (int, float)) and math.isfinite(value)}
             for row in rows if "epoch" in row]
 
@@ -182,6 +186,7 @@ def _learning(found: Findings) -> str:
     log = bool(values) and min(values) > 0 and max(values) > 10 * min(values)
     shown = [Panel(f"Loss, nats per utterance ({'log' if log else 'linear'} scale)", tuple(losses), 220, log),
              Panel(f"{METRIC[found.unit]} on the development set, best path, %", tuple(curve("dev_error", "", "c1", 100)), 170),
+             Panel("KL of the weights' noise, nats", tuple(curve("kl", "", "c2")), 90),
              Panel("Learning rate", tuple(curve("rate", "", "gray")), 90)]
     shown = [panel for panel in shown if panel.curves]
     if not shown:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import torch
+from torch import nn
 
 from . import corpus as corpus_stages
 from . import manifest, modeldir, results
-from .batching import BatchConfig
-from .components import find, nearest
+from .components import nearest
 from .config import plain
 from .errors import ConfigError, DataError
 from .evaluation import DevelopmentSet, decode_split
@@ -23,10 +23,11 @@ from .heads.ctc import frames_needed
 from .ledger import Stage, run as run_stage, say
 from .models.recognizer import build
 from .perturb import PerturbConfig
+from .phases import phases, train_phases
 from .recipe import Recipe, find as find_recipe
 from .store import Store
 from .text import Units, learn
-from .train import train
+from .train import TrainConfig
 
 STAGES = ("prepare", "features", "units", "train", "decode", "score")
 
@@ -146,8 +147,9 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
     settings = plain(experiment) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
     del settings["decoders"]
     settings["train"].pop("checkpoint_seconds")              # changes nothing but the time lost by a kill
-    if not experiment.train.start:
-        settings["train"].pop("start")
+    for key in ("start", "initial"):                         # not set: as if it were not there
+        if not settings["train"][key]:
+            del settings["train"][key]
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device)
 
@@ -162,27 +164,30 @@ def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
         normalizer = Normalizer.fit(store.frames(u.id, view) for u in utterances["train"] for view in range(store.views(u.id)))
     torch.manual_seed(config.seed)
     model = build(experiment.recognizer, len(units))
+    if config.initial:
+        for w in model.parameters():
+            nn.init.uniform_(w, -config.initial, config.initial)
     started = modeldir.start_from(model, units, config.start) if config.start else None
     model.to(device)
 
-    def examples(split: str, batch: BatchConfig, perturb: PerturbConfig) -> Examples:
+    def examples(split: str, config: TrainConfig, perturb: PerturbConfig) -> Examples:
         rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'"))) for u in utterances[split]]
         refuse_short(rows, store, experiment, out / "too_short.txt")
-        return Examples(store, rows, experiment.features, normalizer, batch, perturb, config.seed)
+        return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed)
 
-    training = examples("train", config.batch, config.perturb)
-    dev = examples(run.recipe.config.dev, config.batch, PerturbConfig())
+    training = examples("train", config, config.perturb)
+    dev = examples(run.recipe.config.dev, config, PerturbConfig())
     evaluate = DevelopmentSet(dev, units, [u.text for u in utterances[run.recipe.config.dev]], run.recipe.config.score[0])
-    hooks = [find("hook", hook.kind)(hook.config) for hook in experiment.hooks]
     weights = sum(w.numel() for w in model.parameters())
     say(f"train: {weights:,} weights, {len(training)} utterances, {training.batches_in(0)} batches an epoch, "
         f"padding {training.waste(0):.1%}, on {device}")
-    ended = train(model, training, evaluate, config, out, hooks)
+    planned = phases(config, experiment.hooks, experiment.second)
+    ended, figures = train_phases(model, lambda config: examples("train", config, config.perturb), evaluate, planned, out, say)
     facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.config.data_licence,
-             "provenance": results.provenance(run.recipe, run.name, ended, device, started), "scores": {}}
+             "provenance": results.provenance(run.recipe, run.name, ended, device, started) | figures, "scores": {}}
     words = sorted({word for u in utterances["train"] for word in u.text.split()}) if units.kind == "char" else []
     modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts, words=words)
-    return {"weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
+    return {**figures, "weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
             "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Literal, Sequence
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoint, optim
-from .batching import BatchConfig
+from .batching import BatchConfig, singles
 from .errors import TrainError
 from .examples import Examples
 from .perturb import PerturbConfig
@@ -30,11 +30,12 @@ class TrainConfig:
     epochs: int = 50                     # passes over the training set, at most
     seed: int = 1                        # of the initial weights, the order, the noise: all of it
     start: str = ""                      # a model, by name or folder, whose weights the training starts from; "": random ones
+    initial: float = 0.0                 # random weights are drawn evenly from +-initial (0.1 in Graves 2013); 0: as each layer draws its own
     clip: float = 0.0                    # gradient norm is cut to this; 0: never
     average: float = 0.0                 # decay of the running average of the weights, which is then the model; 0: none
     patience: int = 0                    # evaluations without progress before stopping; 0: all epochs are run
     evaluate_every: int = 1              # epochs between evaluations on the development set
-    metric: Literal["error", "loss"] = "error"   # what the best model is best in, on the development set
+    metric: Literal["error", "loss", "last"] = "error"   # what the best model is best in, on the development set; last: the last is kept
     precision: Literal["float32", "bfloat16"] = "float32"   # bfloat16: mixed precision, on CUDA only
     checkpoint_seconds: float = 120.0    # time between saved states
     optimizer: optim.OptimizerConfig = field(default_factory=optim.OptimizerConfig)
@@ -42,8 +43,8 @@ class TrainConfig:
     perturb: PerturbConfig = field(default_factory=PerturbConfig)
 
     def __post_init__(self):
-        if self.epochs < 1 or self.evaluate_every < 1 or self.patience < 0 or self.clip < 0:
-            raise ValueError("epochs and evaluate_every must be at least 1, patience and clip at least 0")
+        if self.epochs < 1 or self.evaluate_every < 1 or min(self.patience, self.clip, self.initial) < 0:
+            raise ValueError("epochs and evaluate_every must be at least 1, patience, clip and initial at least 0")
         if not 0 <= self.average < 1:
             raise ValueError("average must be at least 0 and below 1")
 
@@ -64,6 +65,11 @@ class Progressed:
     averaged: int = 0                    # steps that the average has seen
     seconds: float = 0.0                 # training time so far
 
+    def then(self, other: Progressed) -> Progressed:
+        """Where another training stands that began where this one ended, counted from the start of this one."""
+        return replace(other, step=self.step + other.step, epoch=self.epoch + other.epoch,
+                       best_epoch=self.epoch + other.best_epoch, seconds=self.seconds + other.seconds)
+
 
 class Training:
     """A run in the making: model, optimizer, average and progress, in and out of a state folder."""
@@ -74,6 +80,7 @@ class Training:
         self.optimizer = optim.make(config.optimizer, model.parameters())
         self.average = optim.Average(model, config.average) if config.average else None
         self.best: dict[str, Tensor] = {}
+        self.best_hooks: list[dict[str, Tensor]] = [{} for _ in hooks]
         self.at = Progressed()
         self._saved = self._ticked = time.monotonic()
 
@@ -92,6 +99,7 @@ class Training:
             self.average.weights = {name: w.to(self._device) for name, w in self.average.weights.items()}
         for number, hook in enumerate(self.hooks):
             hook.restore(tensors.get(f"hook{number}", {}))
+            self.best_hooks[number] = tensors.get(f"best_hook{number}", {})
         return True
 
     def tick(self) -> None:
@@ -106,6 +114,7 @@ class Training:
         if self.average:
             groups["average"], self.at.averaged = self.average.weights, self.average.steps
         groups |= {f"hook{number}": hook.state() for number, hook in enumerate(self.hooks)}
+        groups |= {f"best_hook{number}": state for number, state in enumerate(self.best_hooks)}
         checkpoint.save(self.folder / "state", self.at.step, {k: v for k, v in groups.items() if v},
                         {"at": asdict(self.at), "optimizer": values})
         self._saved = time.monotonic()
@@ -131,20 +140,11 @@ class Training:
             group["lr"] = at.factor * optim.rate_at(config.optimizer, done / config.epochs)
         self.model.train()
         batch = to_device(batch, self._device)
-        for hook in self.hooks:
-            hook.before_step(self.model, at.step)
-        with _autocast(config.precision, self._device):
-            loss = self.model.loss(batch)
-        total = loss.total / loss.count
-        for hook in self.hooks:
-            extra = hook.extra_loss(self.model)
-            total = total if extra is None else total + extra
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total = self._gradients(batch)
         for hook in self.hooks:
             hook.before_update(self.model)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
-        if not (math.isfinite(total.item()) and math.isfinite(norm.item())):
+        if not (math.isfinite(total) and math.isfinite(norm.item())):
             raise TrainError(f"the loss or its gradient is not a number at step {at.step}, in the batch of {', '.join(batch.ids)}",
                              hint="look at these utterances, or lower train.optimizer.rate or set train.clip")
         self.optimizer.step()
@@ -152,18 +152,44 @@ class Training:
             hook.after_step(self.model, at.step)
         if self.average:
             self.average.update(self.model)
-        at.step, at.batch, at.loss, at.count = at.step + 1, at.batch + 1, at.loss + loss.total.item(), at.count + loss.count
-        return loss.total.item()
+        at.step, at.batch, at.loss, at.count = at.step + 1, at.batch + 1, at.loss + total, at.count + len(batch.ids)
+        return total
+
+    def _gradients(self, batch: Batch) -> float:
+        """Leaves the mean loss's gradient in the weights, from one pass or one for each sequence; gives the summed loss."""
+        passes = singles(batch) if any(hook.per_sequence for hook in self.hooks) else [batch]
+        weights, count, total = list(self.model.parameters()), len(batch.ids), 0.0
+        sums: list[Tensor | None] = [None] * len(weights)
+        for part in passes:
+            self.optimizer.zero_grad(set_to_none=True)
+            for hook in self.hooks:
+                hook.before_pass(self.model, self.at.step)
+            with _autocast(self.config.precision, self._device):
+                loss = self.model.loss(part)
+            mean = loss.total / count
+            for hook in self.hooks:
+                extra = hook.extra_loss(self.model)
+                mean = mean if extra is None else mean + extra / len(passes)
+            mean.backward()
+            for hook in self.hooks:
+                hook.after_pass(self.model, count)
+            sums = [w.grad if s is None else s if w.grad is None else s + w.grad for w, s in zip(weights, sums)]
+            total += loss.total.item() if math.isfinite(mean.item()) else math.nan
+        for w, s in zip(weights, sums):
+            w.grad = s
+        return total
 
     def judge(self, evaluate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
         """Evaluates (the average, if there is one), keeps the weights if they are the best so far."""
         self.model.eval()
         with self.average.inside(self.model) if self.average else nullcontext():
             scores = evaluate(self.model)
-            value, at = scores[self.config.metric], self.at
-            if value < at.best or not self.best:
+            last, at = self.config.metric == "last", self.at
+            value = scores["error" if last else self.config.metric]
+            if last or value < at.best or not self.best:
                 at.best, at.best_epoch, at.idle = value, at.epoch + 1, 0
-                self.best = {name: w.detach().cpu().clone() for name, w in self.model.state_dict().items()}
+                self.best = _copied(self.model.state_dict())
+                self.best_hooks = [_copied(hook.state()) for hook in self.hooks]
             else:
                 at.idle += 1
         plateau = self.config.optimizer
@@ -174,7 +200,7 @@ class Training:
 
 def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], dict[str, float]], config: TrainConfig,
           folder: Path, hooks: Sequence[Hook] = ()) -> Progressed:
-    """Trains in place, leaves the best weights in the model, and says where it stood.
+    """Trains in place, leaves the best weights in the model (and in the hooks what they then knew), and says where it stood.
 
     `evaluate` gives the development set's "loss" and "error". Killed at any moment, the same call goes on from
     folder/state and ends with the same weights (same machine, same number of threads).
@@ -183,7 +209,7 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
     resumed = run.restore()
     at, metrics = run.at, Metrics(folder, run.at.step)
     with Progress(config.epochs) as progress, _interruptible() as interrupted:
-        if resumed:
+        if resumed and not run.over:
             progress.say(f"train: resumed at epoch {at.epoch + 1}, batch {at.batch}")
         while not run.over:
             speed = _epoch(run, examples, progress, interrupted)
@@ -192,16 +218,23 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
                                    "frames_per_second": speed}
             if (at.epoch + 1) % config.evaluate_every == 0 or at.epoch + 1 == config.epochs:
                 row |= {f"dev_{name}": value for name, value in run.judge(evaluate).items()}
+            figures = {name: value for hook in hooks for name, value in hook.report().items()}
             at.epoch, at.batch, at.loss, at.count = at.epoch + 1, 0, 0.0, 0
             run.tick()
-            metrics.add(row | {"seconds": at.seconds})
-            progress.say(_line(row, config, at))
+            metrics.add(row | figures | {"seconds": at.seconds})
+            progress.say(_line(row, config, at) + "".join(f"  {name} {value:.5g}" for name, value in figures.items()))
             if run.due or run.over or interrupted.is_set():
                 run.save()
                 if interrupted.is_set():
                     raise KeyboardInterrupt
     model.load_state_dict(run.best)
+    for hook, state in zip(hooks, run.best_hooks):
+        hook.restore(state)
     return at
+
+
+def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: w.detach().cpu().clone() for name, w in tensors.items()}
 
 
 def _epoch(run: Training, examples: Examples, progress: Progress, interrupted: threading.Event) -> float:

@@ -149,15 +149,25 @@ class Decoder(Protocol):
 
 
 class Hook(Protocol):
-    """Something that happens around each training step: noise, averaging, an extra penalty."""
+    """Something that happens around each training step: noise, averaging, an extra penalty.
 
-    def before_step(self, model: nn.Module, step: int) -> None: ...
+    A step is one pass through the network and back for its whole batch; or, if any hook wishes it, one for each sequence.
+    Made from its Config, the model, and the number of sequences in the training set.
+    """
+
+    per_sequence: bool                        # a pass of its own for each sequence of a batch
+
+    def before_pass(self, model: nn.Module, step: int) -> None: ...
 
     def extra_loss(self, model: nn.Module) -> Tensor | None: ...
 
-    def before_update(self, model: nn.Module) -> None: ...       # gradients are there, the optimizer has not moved yet
+    def after_pass(self, model: nn.Module, count: int) -> None: ...     # w.grad: what the pass adds to the mean over `count` sequences
+
+    def before_update(self, model: nn.Module) -> None: ...              # w.grad: of all passes; the optimizer has not moved yet
 
     def after_step(self, model: nn.Module, step: int) -> None: ...
+
+    def report(self) -> dict[str, float]: ...                           # figures for the epoch's line
 
     def state(self) -> dict[str, Tensor]: ...
 

@@ -17,8 +17,8 @@ LAYERS = [
     ["features", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "optim", "checkpoint", "progress", "train", "evaluation", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "api", "bulk", "formats", "catalog", "doctor", "inspection"],
+    ["modeldir", "optim", "checkpoint", "progress", "train", "phases", "evaluation", "hooks"],
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "pruning", "api", "bulk", "formats", "catalog", "doctor", "inspection"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -35,7 +35,7 @@ def test_every_optimizer_lowers_the_loss(corpus, tmp_path, kind, rate):
 
 def test_a_loss_that_is_no_number_names_its_batch(corpus, tmp_path):
     class Poison(StopAt):
-        def before_step(self, model, step):
+        def before_pass(self, model, step):
             if step == self.step:
                 with torch.no_grad():
                     next(model.parameters()).fill_(float("nan"))
@@ -83,6 +83,12 @@ def test_the_metric_decides_what_is_best(corpus, tmp_path):
     losses = iter([3.0, 1.0, 2.0])
     _, ended = run(corpus, replace(FAST, epochs=3, metric="loss"), tmp_path, lambda model: {"error": 0.0, "loss": next(losses)})
     assert (ended.best, ended.best_epoch) == (1.0, 2)
+
+
+def test_the_last_is_kept_when_that_is_asked_for(corpus, tmp_path):
+    model, ended = run(corpus, replace(FAST, epochs=3, metric="last", patience=1), tmp_path, scripted([0.1, 0.5, 0.4]))
+    assert (ended.best, ended.best_epoch) == (0.4, 3)
+    assert same(model.state_dict(), checkpoint.load(tmp_path / "state")[0]["model"])
 
 
 def test_the_average_is_what_is_judged_and_kept(corpus, tmp_path):

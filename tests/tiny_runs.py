@@ -47,16 +47,20 @@ class StopAt:
     def __init__(self, step, kind):
         self.step, self.kind = step, kind
 
-    def before_step(self, model, step):
+    per_sequence = False
+
+    def before_pass(self, model, step):
         if step == self.step and self.kind is Stop:
             raise Stop
         if step == self.step:
             signal.raise_signal(self.kind)
 
-    extra_loss = before_update = after_step = lambda self, *_: None
+    extra_loss = after_pass = before_update = after_step = lambda self, *_: None
 
-    def state(self):
+    def report(self):
         return {}
+
+    state = report
 
     def restore(self, state):
         pass

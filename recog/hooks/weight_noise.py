@@ -1,8 +1,9 @@
-"""Gaussian weight noise: one draw per step, gradients taken at the noisy weights (Jim et al. 1996; Graves 2013)."""
+"""Gaussian weight noise: gradients are taken at noisy weights (Jim et al. 1996; Graves 2013)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ class WeightNoiseConfig:
     """Noise on every weight."""
 
     deviation: float = 0.075             # standard deviation, as in Graves 2013
+    per: Literal["step", "sequence"] = "step"   # a draw for each batch; or, as in the paper, for each sequence: a pass of its own for each
 
     def __post_init__(self):
         if self.deviation <= 0:
@@ -22,12 +24,12 @@ class WeightNoiseConfig:
 class WeightNoise:
     Config = WeightNoiseConfig
 
-    def __init__(self, config: WeightNoiseConfig):
-        self.config = config
+    def __init__(self, config: WeightNoiseConfig, model: nn.Module | None = None, sequences: int = 0):
+        self.config, self.per_sequence = config, config.per == "sequence"
         self._clean: list[Tensor] = []
 
     @torch.no_grad()
-    def before_step(self, model: nn.Module, step: int) -> None:
+    def before_pass(self, model: nn.Module, step: int) -> None:
         self._clean = [w.clone() for w in model.parameters()]
         for w in model.parameters():
             w.add_(torch.randn_like(w), alpha=self.config.deviation)
@@ -36,13 +38,19 @@ class WeightNoise:
         return None
 
     @torch.no_grad()
-    def before_update(self, model: nn.Module) -> None:
+    def after_pass(self, model: nn.Module, count: int) -> None:
         for w, clean in zip(model.parameters(), self._clean):
             w.copy_(clean)
         self._clean = []
 
+    def before_update(self, model: nn.Module) -> None:
+        pass
+
     def after_step(self, model: nn.Module, step: int) -> None:
         pass
+
+    def report(self) -> dict[str, float]:
+        return {}
 
     def state(self) -> dict[str, Tensor]:
         return {}
