@@ -125,7 +125,11 @@ def find(name: str | Path) -> Recipe:
         raise ConfigError(f"there is no such recipe folder, and none of this name comes with recog{nearest(str(name), shipped())}", where=name)
     table: dict[str, Any] = read_toml(folder / "recipe.toml")
     expect, variants = _expect(table, folder), table.pop("variants", {})
+    if not isinstance(variants, dict) or not all(isinstance(variant, dict) for variant in variants.values()):
+        raise ConfigError("variants: must be sections, [variants.NAME]", where=folder / "recipe.toml")
     config = build(RecipeConfig, table, where=folder / "recipe.toml")
+    if config.fold and not (folder / config.fold).is_file():
+        raise ConfigError(f"fold: there is no {config.fold} beside it", where=folder / "recipe.toml")
     counts = {name: _expect(variant, folder) for name, variant in variants.items()}
     built = {name: replace(build(VariantConfig, variant, where=f"{folder / 'recipe.toml'}: variants.{name}"), expect=counts[name])
              for name, variant in variants.items()}

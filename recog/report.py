@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from typing import Any, Mapping
 
 from .score import Comparison, Counts, Report, Row
 from .significance import LEVEL, Difference
@@ -40,6 +40,15 @@ def as_json(result: Report | Comparison, alignments: bool = False) -> dict[str, 
             "rows": [{"id": row.id, **_counts(row.counts),
                       **({"pairs": [list(pair) for pair in row.pairs]} if alignments else {})}
                      for row in result.rows]}
+
+
+def measures(units: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """A run's figures under their labels: WER, or PER by each custom of counting silence, the quoted one with a star."""
+    found = []
+    for unit, f in units.items():
+        customs = [(f"{METRIC[unit]} {custom}{'*' if custom == f['quoted'] else ''}", one) for custom, one in f.get("customs", {}).items()]
+        found += customs or [(METRIC[unit], f)]
+    return found
 
 
 def difference_json(d: Difference) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .files import read_json, write_json, write_text
 from .phonereport import phones_json, render_phones
 from .phones import QUOTED, score_phone_files
 from .recipe import Recipe
-from .report import METRIC, as_json, render
+from .report import as_json, measures, render
 from .runreport import write_report
 from .score import Report, ScoreConfig, score_files
 from .train import Progressed
@@ -70,25 +70,16 @@ def _table(recipe: Recipe, variant: str | None, trained: dict, decoded: dict, sc
     lines = [f"{name}: best of {trained['epochs']} epochs: {trained['best_epoch']}, {trained['minutes']} minutes of training"]
     for split, decoders in scores.items():
         for decoder, units in decoders.items():
-            measures = _measures(units)
+            labelled = measures(units)
             if len(lines) == 1:
-                head = "".join(f"{label + ' %':>{max(8, len(label) + 3)}} {'95 % interval':>16} {'errors':>12} " for label, _ in measures)
+                head = "".join(f"{label + ' %':>{max(8, len(label) + 3)}} {'95 % interval':>16} {'errors':>12} " for label, _ in labelled)
                 lines.append(f"{'split':8} {'decoder':10} {head}{'real time':>10}")
             cells = "".join(f"{100 * f['error_rate']:{max(8, len(label) + 3)}.2f} {_interval(f['interval']):>16} {f['errors']:>5} / {f['tokens']:<5}"
-                            for label, f in measures)
+                            for label, f in labelled)
             lines.append(f"{split:8} {decoder:10} {cells}{decoded['real_time_factors'][split][decoder]:>10.5f}")
     if recipe.config.fold:
         lines.append(f"phones are folded by {recipe.config.fold} before they are scored; * is the custom of counting silence that is quoted")
     return "\n".join(lines)
-
-
-def _measures(units: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Every figure under its label: WER, or PER by each custom of counting silence, the quoted one with a star."""
-    found = []
-    for unit, f in units.items():
-        named = [(f"{METRIC[unit]} {custom}{'*' if custom == f['quoted'] else ''}", one) for custom, one in f.get("customs", {}).items()]
-        found += named or [(METRIC[unit], f)]
-    return found
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
@@ -104,7 +95,7 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"][split].items():
-            figures = ", ".join(f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in _measures(units))
+            figures = ", ".join(f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
             where = f"{split} of {made['variant']}" if "variant" in made else split
             text += (f"| {made['date']} | {model} | {info['weights']:,} | {where} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
                      f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")
