@@ -64,17 +64,14 @@ class Findings:
         report = self.scores.get((split, self.decoder(split), self.unit), {"rows": []})
         return sorted(report["rows"], key=lambda row: (row["errors"], row["id"]))
 
-    def texts(self, split: str, name: str | None) -> dict[str, str]:
-        """The references, or a decoder's answers, by id, as they are scored: with phones folded."""
-        fold, texts = self.recipe.folding(), self.decoded(split, name)
-        return {id: " ".join(fold(text.split())) for id, text in texts.items()} if fold else texts
-
-    def decoded(self, split: str, name: str | None) -> dict[str, str]:
-        """As `texts`, but as they were decoded."""
+    def texts(self, split: str, name: str | None, folded: bool = True) -> dict[str, str]:
+        """The references, or a decoder's answers, by id; phones as they are scored, or as they were decoded."""
         try:
-            return read_transcripts(self.folder / "decode" / split / f"{name}.tsv")
+            texts = read_transcripts(self.folder / "decode" / split / f"{name}.tsv")
         except RecogError:
             return {}
+        fold = self.recipe.folding() if folded else None
+        return {id: " ".join(fold(text.split())) for id, text in texts.items()} if fold else texts
 
 
 def _style() -> str:
@@ -212,7 +209,7 @@ def _examples(found: Findings) -> str:
                    f"{svg.SHOWN:g}, named at its peak; dotted: the blank. Beneath: where the reference lies on the best CTC path.")]
     for at, place in sorted(places.items()):
         id = rows[at]["id"]
-        pictures, facts = _posteriors(found, split, id, found.decoded(split, "reference").get(id, ""))
+        pictures, facts = _posteriors(found, split, id, found.texts(split, "reference", folded=False).get(id, ""))
         texts = aligned(references.get(id, ""), answers.get(id, ""), found.unit)
         parts.append(tag("div", _title(found, f"{place}: {id}", rows[at], facts), pictures, texts, class_="keep"))
     return "".join(parts)
