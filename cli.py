@@ -67,15 +67,17 @@ def score(
     reference: Annotated[Path, typer.Argument(help="What was said: .tsv, .trn or .jsonl.")],
     hypothesis: Annotated[Path, typer.Argument(help="What was recognized: .tsv, .trn or .jsonl.")],
     unit: Annotated[str, typer.Option(help="word, char or phone.")] = "word",
+    fold: Annotated[Optional[str], typer.Option(help="Fold phones by a table, such as timit, and score by all silence customs.")] = None,
     compare: Annotated[Optional[Path], typer.Option(help="A second hypothesis, compared with the first.")] = None,
+    seeds: Annotated[Optional[list[Path]], typer.Option(help="The same system trained with another seed; may be given again.")] = None,
     alignments: Annotated[bool, typer.Option("--alignments", help="Show every utterance aligned.")] = False,
     format: Annotated[str, typer.Option("--format", "-f", help="text or json.")] = "text",
     seed: Annotated[int, typer.Option(help="Of the bootstrap's draws.")] = 0,
 ) -> None:
     """Count the errors of a hypothesis file against a reference, paired by id."""
-    from recog.report import score_and_render
+    from recog.scoring import score_and_render
 
-    print(score_and_render(reference, hypothesis, compare, unit, seed, alignments, format))
+    print(score_and_render(reference, hypothesis, compare, seeds or [], unit, fold, seed, alignments, format))
 
 
 @app.command()

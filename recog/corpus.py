@@ -49,13 +49,16 @@ def prepare(recipe: Recipe, corpus: Path, folder: Path) -> dict:
             counts[utterance.split] += 1
             yield utterance
 
-    path = folder / "manifest.jsonl"
-    manifest.write(path, counted(manifest.check(recipe.prepare()(corpus), recipe.config.expect, corpus)))
+    path, variant = folder / "manifest.jsonl", recipe.variant(corpus)
+    facts = recipe.facts(variant)
+    if variant:
+        say(f"prepare: this is the variant '{variant}': {facts.description}")
+    manifest.write(path, counted(manifest.check(recipe.prepare()(corpus), facts.expect, corpus)))
     for split in ("train", recipe.config.dev, *recipe.config.test):
         if not counts[split]:
             raise DataError(f"has no utterance in the split '{split}'", where=corpus, hint="splits are named in recipe.toml")
     say("prepare: " + ", ".join(f"{split} {count}" for split, count in sorted(counts.items())) + " utterances")
-    return {"manifest": digest(path), "counts": dict(counts)}
+    return {"manifest": digest(path), "counts": dict(counts), "variant": variant}
 
 
 def store_features(path: Path, splits: list[str], features: FeatureConfig, views: ViewsConfig, folder: Path) -> dict:

@@ -15,9 +15,10 @@ from .config import Component
 from .decode import decode, make
 from .decode.greedy import Greedy
 from .examples import Example, Examples
+from .exports import ctm, stm
 from .files import write_text
 from .modeldir import LoadedModel
-from .score import error_rate
+from .score import Fold, error_rate
 from .store import Store, write_shard
 from .text import Units
 from .train import to_device
@@ -27,8 +28,8 @@ from .types import Utterance
 class DevelopmentSet:
     """Called with a model, gives {"loss": nats per utterance, "error": errors per reference token}."""
 
-    def __init__(self, examples: Examples, units: Units, texts: Sequence[str], unit: str):
-        self.examples, self.units, self.unit = examples, units, unit
+    def __init__(self, examples: Examples, units: Units, texts: Sequence[str], unit: str, fold: Fold | None = None):
+        self.examples, self.units, self.unit, self.fold = examples, units, unit, fold
         self.texts = {example.id: text for example, text in zip(examples.examples, texts)}
 
     @torch.inference_mode()
@@ -42,7 +43,7 @@ class DevelopmentSet:
             for id, rows, length in zip(batch.ids, log_probs.cpu().numpy(), n.tolist()):
                 references.append(self.texts[id])
                 answers.append(self.units.decode(decode(Greedy(), rows[:length])[0].units))
-        return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit)}
+        return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit, self.fold)}
 
 
 def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Sequence[Component],
@@ -52,15 +53,18 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
     found = log_probs_of(loaded, store, [u.id for u in utterances])
     write_shard(out / "log_probs", 0, ((id, 0, rows) for id, rows in found.items()))
     write_text(out / "reference.tsv", "".join(f"{u.id}\t{u.text}\n" for u in utterances))
-    seconds = sum(store.length(u.id) for u in utterances) * loaded.config.features.step_ms / 1000
+    times = {u.id: store.length(u.id) * loaded.config.features.step_ms / 1000 for u in utterances}
+    seconds = sum(times.values())
+    write_text(out / "reference.stm", stm(utterances, times))
     factors = {}
     for name, component in named(decoders).items():
         decoder = make(component, loaded.units, loaded.words)
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
-        answers = {id: loaded.units.decode(decode(decoder, rows)[0].units) for id, rows in found.items()}
+        answers = {id: decode(decoder, rows)[0] for id, rows in found.items()}
         factors[name] = (time.perf_counter() - began) / seconds
-        write_text(out / f"{name}.tsv", "".join(f"{id}\t{text}\n" for id, text in answers.items()))
+        write_text(out / f"{name}.tsv", "".join(f"{id}\t{loaded.units.decode(h.units)}\n" for id, h in answers.items()))
+        write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.frame_seconds))
     return factors
 
 

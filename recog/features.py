@@ -25,6 +25,7 @@ class FeatureConfig:
     low_hz: float = 20.0             # lower edge of the lowest filter
     high_hz: float = 0.0             # upper edge of the highest filter; 0: half the rate
     cepstra: int = 13                # coefficients kept (kind = "mfcc" only)
+    zeroth: bool = True              # keep the zeroth of them; false: with energy, it stands in its place (kind = "mfcc" only)
     energy: bool = False             # one more value, first: the log energy of the window
     deltas: int = 0                  # 1: first differences too; 2: second differences as well
     normalize: Literal["corpus", "utterance", "mean", "none"] = "corpus"  # mean and variance; "mean": per utterance, mean only
@@ -39,13 +40,15 @@ class FeatureConfig:
             raise ValueError("deltas must be 0, 1 or 2")
         if self.kind == "mfcc" and self.cepstra > self.mels:
             raise ValueError("cepstra cannot be more than mels")
+        if self.kind == "mfcc" and not self.zeroth and self.cepstra < 2:
+            raise ValueError("without the zeroth, cepstra must be at least 2")
         if not 0 <= self.low_hz < (self.high_hz or self.rate / 2) <= self.rate / 2:
             raise ValueError("low_hz must be below high_hz, and that at most half the rate")
 
     @property
     def width(self) -> int:
         """Values per frame before stacking."""
-        static = self.mels if self.kind == "logmel" else self.cepstra
+        static = self.mels if self.kind == "logmel" else self.cepstra - (not self.zeroth)
         return (static + self.energy) * (1 + self.deltas)
 
     @property
@@ -79,11 +82,12 @@ def extract(wave: Waveform, config: FeatureConfig) -> np.ndarray:
     sound = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
     if config.kind == "logmel":
         frames = kaldi.fbank(sound, **shared)
-    elif config.energy:                                   # Kaldi puts the energy in place of C0; we keep both
-        frames = torch.cat([kaldi.mfcc(sound, num_ceps=config.cepstra, **shared)[:, :1],
-                            kaldi.mfcc(sound, num_ceps=config.cepstra, **{**shared, "use_energy": False})], dim=1)
     else:
-        frames = kaldi.mfcc(sound, num_ceps=config.cepstra, **shared)
+        frames = kaldi.mfcc(sound, num_ceps=config.cepstra, **shared)       # Kaldi puts the energy in place of C0
+        if config.energy and config.zeroth:                                 # here both are kept
+            frames = torch.cat([frames[:, :1], kaldi.mfcc(sound, num_ceps=config.cepstra, **{**shared, "use_energy": False})], dim=1)
+        elif not config.zeroth and not config.energy:
+            frames = frames[:, 1:]
     return _with_deltas(frames, config.deltas).numpy()
 
 

@@ -128,3 +128,9 @@ def digest(path: Path) -> str:
 def digest_of(value: Any) -> str:
     """SHA-256 of a JSON value, the same for the same content in any key order."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def recipes_home() -> Path:
+    """Where the recipes that come with recog lie: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"

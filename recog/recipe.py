@@ -5,20 +5,31 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Literal, Sequence
 
+from . import phones
 from .components import nearest
 from .config import build, override, read_toml
 from .errors import ConfigError
-from .files import digest, digest_of, writing
+from .files import digest, digest_of, recipes_home, writing
+from .phones import Folding
 from .types import Utterance
 
 if TYPE_CHECKING:
     from .experiment import Experiment
 
 Prepare = Callable[[Path], Iterator[Utterance]]
+
+
+@dataclass(frozen=True)
+class VariantConfig:
+    """[variants.NAME] in recipe.toml: another edition of the corpus, which prepare.py tells apart by its function `variant`."""
+
+    description: str
+    data_licence: str
+    expect: dict[str, int] = field(default_factory=dict)    # utterances per split
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,13 @@ class RecipeConfig:
     dev: str = "dev"                             # the split that stops training
     test: tuple[str, ...] = ("test",)            # the splits that are scored
     score: tuple[Literal["word", "char", "phone"], ...] = ("word", "char")   # the first one stops training and is quoted
+    fold: str = ""                               # a phone table beside recipe.toml: phones are folded by it before they are scored
     expect: dict[str, int] = field(default_factory=dict)    # utterances per split, as published
+    variants: dict[str, VariantConfig] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.fold and self.score != ("phone",):
+            raise ValueError('fold needs score = ["phone"]')
 
 
 @dataclass(frozen=True)
@@ -61,15 +78,37 @@ class Recipe:
 
     def prepare(self) -> Prepare:
         """The function `prepare` of prepare.py."""
+        module = self._module()
+        if not callable(getattr(module, "prepare", None)):
+            raise ConfigError("has no function prepare(corpus)", where=self.folder / "prepare.py")
+        return module.prepare
+
+    def variant(self, corpus: Path) -> str | None:
+        """Which of [variants] the corpus is, as prepare.py says; None: the one that [expect] describes."""
+        if not self.config.variants:
+            return None
+        name = self._module().variant(corpus)
+        if name is not None and name not in self.config.variants:
+            raise ConfigError(f"prepare.py names a variant '{name}', which is not in recipe.toml", where=self.folder)
+        return name
+
+    def facts(self, variant: str | None) -> VariantConfig:
+        """What is known of the corpus, or of a variant of it."""
+        config = self.config
+        return VariantConfig(config.description, config.data_licence, config.expect) if variant is None else config.variants[variant]
+
+    def folding(self) -> Folding | None:
+        """How phones are folded before they are scored."""
+        return phones.read(self.folder / self.config.fold, name=f"{self.name}/{self.config.fold}") if self.config.fold else None
+
+    def _module(self) -> Any:
         path = self.folder / "prepare.py"
         if not path.is_file():
             raise ConfigError("has no prepare.py", where=self.folder)
         spec = importlib.util.spec_from_file_location(f"recog_recipe_{self.name}", path, submodule_search_locations=[str(self.folder)])
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)     # dataclasses and relative imports look there
         spec.loader.exec_module(module)
-        if not callable(getattr(module, "prepare", None)):
-            raise ConfigError("has no function prepare(corpus)", where=path)
-        return module.prepare
+        return module
 
     def digest(self) -> str:
         """Of the code and facts that prepare may use: every .py and .txt file of the folder."""
@@ -85,17 +124,29 @@ def find(name: str | Path) -> Recipe:
     if not folder.is_dir():
         raise ConfigError(f"there is no such recipe folder, and none of this name comes with recog{nearest(str(name), shipped())}", where=name)
     table: dict[str, Any] = read_toml(folder / "recipe.toml")
+    expect, variants = _expect(table, folder), table.pop("variants", {})
+    if not isinstance(variants, dict) or not all(isinstance(variant, dict) for variant in variants.values()):
+        raise ConfigError("variants: must be sections, [variants.NAME]", where=folder / "recipe.toml")
+    config = build(RecipeConfig, table, where=folder / "recipe.toml")
+    if config.fold and not (folder / config.fold).is_file():
+        raise ConfigError(f"fold: there is no {config.fold} beside it", where=folder / "recipe.toml")
+    counts = {name: _expect(variant, folder) for name, variant in variants.items()}
+    built = {name: replace(build(VariantConfig, variant, where=f"{folder / 'recipe.toml'}: variants.{name}"), expect=counts[name])
+             for name, variant in variants.items()}
+    return Recipe(folder.resolve().name, folder, replace(config, expect=expect, variants=built))
+
+
+def _expect(table: dict[str, Any], folder: Path) -> dict[str, int]:
+    """Takes `expect` out of a table: its keys are the corpus's own."""
     expect = table.pop("expect", {})
     if not isinstance(expect, dict) or any(type(v) is not int for v in expect.values()):
         raise ConfigError("expect: must map splits to whole numbers", where=folder / "recipe.toml")
-    config = build(RecipeConfig, table, where=folder / "recipe.toml")
-    return Recipe(folder.resolve().name, folder, RecipeConfig(**{**vars(config), "expect": expect}))
+    return expect
 
 
 def home() -> Path:
-    """Where the recipes that come with recog lie: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parent
-    return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+    """Where the recipes that come with recog lie."""
+    return recipes_home()
 
 
 def shipped() -> list[str]:

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
-from .errors import ConfigError
-from .score import Comparison, Counts, Report, Row, ScoreConfig, compare_files, score_files
+from .score import Comparison, Counts, Report, Row
 from .significance import LEVEL, Difference
 
 METRIC = {"word": "WER", "char": "CER", "phone": "PER"}
 _MANY = {"word": "words", "char": "characters", "phone": "phones"}
 _KINDS = {"S": "substitutions", "D": "deletions", "I": "insertions"}
 SHOWN = 10                                    # confusions of each kind in the text; JSON has all
-
-
-def score_and_render(reference: Path, hypothesis: Path, compare: Path | None, unit: str, seed: int, alignments: bool,
-                     format: str) -> str:
-    """`recog score`: text or JSON, ready to print."""
-    if format not in ("text", "json"):
-        raise ConfigError(f"there is no format '{format}'", where="--format", hint="text or json")
-    try:
-        config = ScoreConfig(unit=unit, seed=seed)
-    except ValueError as error:
-        raise ConfigError(str(error), where="score") from None
-    result = compare_files(reference, hypothesis, compare, config) if compare else score_files(reference, hypothesis, config)
-    if format == "json":
-        return json.dumps(as_json(result, alignments), indent=2, ensure_ascii=False)
-    return render(result, alignments)
 
 
 def render(result: Report | Comparison, alignments: bool = False) -> str:
@@ -45,11 +27,8 @@ def render(result: Report | Comparison, alignments: bool = False) -> str:
 def as_json(result: Report | Comparison, alignments: bool = False) -> dict[str, Any]:
     """Plain values; rates are fractions. An interval is null when there is only one utterance."""
     if isinstance(result, Comparison):
-        d = result.difference
         return {"first": as_json(result.first, alignments), "second": as_json(result.second, alignments),
-                "difference": {"value": d.value, "interval": d.interval and list(d.interval),
-                               "p_bootstrap": d.p_bootstrap, "p_permutation": d.p_permutation,
-                               "significant": d.significant, "fewer": d.fewer, "more": d.more}}
+                "difference": difference_json(result.difference)}
     config = result.config
     return {"name": result.name, "metric": METRIC[config.unit], "unit": config.unit, "seed": config.seed,
             "resamples": config.resamples, "error_rate": result.error_rate,
@@ -63,13 +42,32 @@ def as_json(result: Report | Comparison, alignments: bool = False) -> dict[str, 
                      for row in result.rows]}
 
 
+def measures(units: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """A run's figures under their labels: WER, or PER by each custom of counting silence, the quoted one with a star."""
+    found = []
+    for unit, f in units.items():
+        customs = [(f"{METRIC[unit]} {custom}{'*' if custom == f['quoted'] else ''}", one) for custom, one in f.get("customs", {}).items()]
+        found += customs or [(METRIC[unit], f)]
+    return found
+
+
+def difference_json(d: Difference) -> dict[str, Any]:
+    return {"value": d.value, "interval": d.interval and list(d.interval), "p_bootstrap": d.p_bootstrap,
+            "p_permutation": d.p_permutation, "significant": d.significant, "fewer": d.fewer, "more": d.more}
+
+
 def _counts(counts: Counts) -> dict[str, int]:
     return {"tokens": counts.reference, "errors": counts.errors, "correct": counts.correct,
             "substitutions": counts.substitutions, "deletions": counts.deletions, "insertions": counts.insertions}
 
 
 def _report(report: Report, alignments: bool) -> list[str]:
-    lines = [_headline(report)]
+    return [table_line(report), *details(report, alignments)]
+
+
+def details(report: Report, alignments: bool) -> list[str]:
+    """What stands below the figures: the most frequent errors, and every utterance aligned."""
+    lines = []
     if report.empty_references:
         heard = sum(row.counts.insertions for row in report.rows if not row.counts.reference)
         lines.append(f"empty references: {report.empty_references}, with {_number(heard, 'insertion')} in them")
@@ -86,7 +84,8 @@ def _report(report: Report, alignments: bool) -> list[str]:
     return lines
 
 
-def _headline(report: Report) -> str:
+def table_line(report: Report) -> str:
+    """The figures in one line."""
     c, unit = report.total, report.config.unit
     interval = "" if report.interval is None else " [{:.1f}, {:.1f}]".format(*(100 * end for end in report.interval))
     return (f"{METRIC[unit]} {100 * report.error_rate:.2f} %{interval} ({_number(c.errors, 'error')} / "
@@ -95,21 +94,25 @@ def _headline(report: Report) -> str:
 
 
 def _difference(comparison: Comparison) -> list[str]:
-    first, second, d = comparison.first, comparison.second, comparison.difference
-    metric = METRIC[first.config.unit]
-    if d.value == 0:
-        verdict = "neither is better"
-    elif d.significant:
-        verdict = f"{'B' if d.value < 0 else 'A'} is better, and the difference is significant"
-    else:
-        verdict = f"{'B' if d.value < 0 else 'A'} made fewer errors, but the difference is not significant"
-    return [f"{metric} {100 * first.error_rate:.2f} % (A), {100 * second.error_rate:.2f} % (B): {verdict}",
-            f"B - A = {100 * d.value:+.2f} points{_evidence(d)}",
+    first, d = comparison.first, comparison.difference
+    return [verdict(comparison), f"B - A = {100 * d.value:+.2f} points{evidence(d)}",
             f"B has fewer errors in {_number(d.fewer, 'utterance')}, more in {d.more}, as many in "
             f"{len(first.rows) - d.fewer - d.more}"]
 
 
-def _evidence(d: Difference) -> str:
+def verdict(comparison: Comparison) -> str:
+    first, second, d = comparison.first, comparison.second, comparison.difference
+    if d.value == 0:
+        said = "neither is better"
+    elif d.significant:
+        said = f"{'B' if d.value < 0 else 'A'} is better, and the difference is significant"
+    else:
+        said = f"{'B' if d.value < 0 else 'A'} made fewer errors, but the difference is not significant"
+    return f"{METRIC[first.config.unit]} {100 * first.error_rate:.2f} % (A), {100 * second.error_rate:.2f} % (B): {said}"
+
+
+def evidence(d: Difference) -> str:
+    """How sure the difference is: its interval, and the p of two tests."""
     test = f"p = {_p(d.p_permutation)} (exact paired permutation test; significant below {LEVEL})"
     if d.interval is None:
         return f"; {test}"

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .exports import export
 from .files import read_json, write_json, write_text
+from .phonereport import phones_json, render_phones
+from .phones import QUOTED, score_phone_files
 from .recipe import Recipe
-from .report import METRIC, as_json, render
+from .report import as_json, measures, render
 from .runreport import write_report
 from .score import Report, ScoreConfig, score_files
 from .train import Progressed
 
-def provenance(recipe: Recipe, name: str, ended: Progressed, device: object, started: str | None) -> dict[str, Any]:
+def provenance(recipe: Recipe, name: str, ended: Progressed, device: object, started: str | None,
+               variant: str | None = None) -> dict[str, Any]:
     """How a model came to be. started: the digest of the weights that it started from, if not from random ones."""
     import torch
 
-    return {"recipe": recipe.name, "model": name, "recipe_digest": recipe.digest(), "recog": __version__, "torch": torch.__version__,
+    return {"recipe": recipe.name, **({"variant": variant} if variant else {}), "model": name, "recipe_digest": recipe.digest(), "recog": __version__, "torch": torch.__version__,
             "epochs": ended.epoch, "best_epoch": ended.best_epoch, "steps": ended.step, "minutes": round(ended.seconds / 60, 1),
             "device": str(device), "threads": torch.get_num_threads(), "machine": machine(), "date": date.today().isoformat(), **({"started_from": started} if started else {})}
 
@@ -32,17 +36,25 @@ def machine() -> str:
 def score_run(folder: Path, recipe: Recipe, trained: dict[str, Any], decoded: dict[str, Any], out: Path) -> dict[str, Any]:
     """Scores every decoded split; writes reports, puts the figures into model.json, and gives the table."""
     scores: dict[str, Any] = {}
+    folding = recipe.folding()
     for split, factors in decoded["real_time_factors"].items():
         for decoder in factors:
             for unit in recipe.config.score:
-                report = score_files(folder / "decode" / split / "reference.tsv", folder / "decode" / split / f"{decoder}.tsv",
-                                     ScoreConfig(unit=unit))
-                write_text(out / f"{split}.{decoder}.{unit}.txt", render(report, alignments=True) + "\n")
-                write_json(out / f"{split}.{decoder}.{unit}.json", as_json(report))
-                scores.setdefault(split, {}).setdefault(decoder, {})[unit] = _figures(report)
-    table = _table(recipe, trained, decoded, scores)
-    write_text(out / "table.txt", table + "\n")
+                files = folder / "decode" / split / "reference.tsv", folder / "decode" / split / f"{decoder}.tsv"
+                if folding is not None:
+                    report = score_phone_files(*files, folding)
+                    text, data, figures = render_phones(report, alignments=True), phones_json(report), _figures(report.quoted)
+                    figures |= {"quoted": QUOTED, "customs": {custom: _figures(one) for custom, one in report.customs.items()}}
+                else:
+                    report = score_files(*files, ScoreConfig(unit=unit))
+                    text, data, figures = render(report, alignments=True), as_json(report), _figures(report)
+                write_text(out / f"{split}.{decoder}.{unit}.txt", text + "\n")
+                write_json(out / f"{split}.{decoder}.{unit}.json", data)
+                scores.setdefault(split, {}).setdefault(decoder, {})[unit] = figures
+        export(folder / "decode" / split, out / split, folding)
     info = read_json(folder / "model" / "model.json")
+    table = _table(recipe, info["provenance"].get("variant"), trained, decoded, scores)
+    write_text(out / "table.txt", table + "\n")
     write_json(folder / "model" / "model.json", {**info, "scores": scores})
     write_report(folder, recipe, out.parent / "report.html")
     return {"table": table, "scores": scores}
@@ -53,14 +65,20 @@ def _figures(report: Report) -> dict[str, Any]:
             "tokens": report.total.reference, "utterances": len(report.rows)}
 
 
-def _table(recipe: Recipe, trained: dict, decoded: dict, scores: dict) -> str:
-    lines = [f"{recipe.name}: best of {trained['epochs']} epochs: {trained['best_epoch']}, {trained['minutes']} minutes of training",
-             f"{'split':8} {'decoder':10} " + "".join(f"{METRIC[unit] + ' %':>8} {'95 % interval':>16} {'errors':>12} " for unit in recipe.config.score)
-             + f"{'real time':>10}"]
+def _table(recipe: Recipe, variant: str | None, trained: dict, decoded: dict, scores: dict) -> str:
+    name = f"{recipe.name} ({variant}: {recipe.facts(variant).description})" if variant else recipe.name
+    lines = [f"{name}: best of {trained['epochs']} epochs: {trained['best_epoch']}, {trained['minutes']} minutes of training"]
     for split, decoders in scores.items():
         for decoder, units in decoders.items():
-            cells = "".join(f"{100 * f['error_rate']:8.2f} {_interval(f['interval']):>16} {f['errors']:>5} / {f['tokens']:<5}" for f in units.values())
+            labelled = measures(units)
+            if len(lines) == 1:
+                head = "".join(f"{label + ' %':>{max(8, len(label) + 3)}} {'95 % interval':>16} {'errors':>12} " for label, _ in labelled)
+                lines.append(f"{'split':8} {'decoder':10} {head}{'real time':>10}")
+            cells = "".join(f"{100 * f['error_rate']:{max(8, len(label) + 3)}.2f} {_interval(f['interval']):>16} {f['errors']:>5} / {f['tokens']:<5}"
+                            for label, f in labelled)
             lines.append(f"{split:8} {decoder:10} {cells}{decoded['real_time_factors'][split][decoder]:>10.5f}")
+    if recipe.config.fold:
+        lines.append(f"phones are folded by {recipe.config.fold} before they are scored; * is the custom of counting silence that is quoted")
     return "\n".join(lines)
 
 
@@ -77,8 +95,9 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"][split].items():
-            figures = ", ".join(f"{METRIC[unit]} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for unit, f in units.items())
-            text += (f"| {made['date']} | {model} | {info['weights']:,} | {split} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
+            figures = ", ".join(f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
+            where = f"{split} of {made['variant']}" if "variant" in made else split
+            text += (f"| {made['date']} | {model} | {info['weights']:,} | {where} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
                      f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")
     write_text(path, text)
     return path

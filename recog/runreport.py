@@ -20,7 +20,7 @@ from .decode.align import align as align_units
 from .errors import RecogError
 from .files import read_json, write_text
 from .recipe import Recipe
-from .report import METRIC
+from .report import METRIC, measures
 from .score import tokenize
 from .store import Store
 from .svg import Curve, Panel, Tick, tag
@@ -64,12 +64,14 @@ class Findings:
         report = self.scores.get((split, self.decoder(split), self.unit), {"rows": []})
         return sorted(report["rows"], key=lambda row: (row["errors"], row["id"]))
 
-    def texts(self, split: str, name: str | None) -> dict[str, str]:
-        """The references, or a decoder's answers, by id."""
+    def texts(self, split: str, name: str | None, folded: bool = True) -> dict[str, str]:
+        """The references, or a decoder's answers, by id; phones as they are scored, or as they were decoded."""
         try:
-            return read_transcripts(self.folder / "decode" / split / f"{name}.tsv")
+            texts = read_transcripts(self.folder / "decode" / split / f"{name}.tsv")
         except RecogError:
             return {}
+        fold = self.recipe.folding() if folded else None
+        return {id: " ".join(fold(text.split())) for id, text in texts.items()} if fold else texts
 
 
 def _style() -> str:
@@ -159,9 +161,9 @@ def _scores(found: Findings) -> str:
     most = {unit: max(max(r["error_rate"], *(r["interval"] or [0])) for (_, _, u), r in found.scores.items() if u == unit)
             for _, _, unit in found.scores}
     rows, before = [], None
-    for (split, decoder, unit), r in found.scores.items():
+    for split, decoder, unit, label, r in ((*key, *one) for key, report in found.scores.items() for one in measures({key[2]: report})):
         factor = found.factors.get(split, {}).get(decoder)
-        named = [tag("td", esc(name), class_="l") for name in (split, decoder, METRIC[unit])]
+        named = [tag("td", esc(name), class_="l") for name in (split, decoder, label)]
         cells = [tag("b", _percent(r["error_rate"])), _ends(r), svg.interval(r["error_rate"], r["interval"], most[unit]),
                  *(f"{r[name]:,}" for name in ("errors", "tokens", "substitutions", "deletions", "insertions")),
                  f"{r['utterances_with_errors']:,} / {r['utterances']:,}", "–" if factor is None else f"{factor:.5f}"]
@@ -212,7 +214,7 @@ def _examples(found: Findings) -> str:
                    f"{svg.SHOWN:g}, named at its peak; dotted: the blank. Beneath: where the reference lies on the best CTC path.")]
     for at, place in sorted(places.items()):
         id = rows[at]["id"]
-        pictures, facts = _posteriors(found, split, id, references.get(id, ""))
+        pictures, facts = _posteriors(found, split, id, found.texts(split, "reference", folded=False).get(id, ""))
         texts = aligned(references.get(id, ""), answers.get(id, ""), found.unit)
         parts.append(tag("div", _title(found, f"{place}: {id}", rows[at], facts), pictures, texts, class_="keep"))
     return "".join(parts)

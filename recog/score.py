@@ -22,6 +22,7 @@ class ScoreConfig:
     unit: str = "word"                        # word, char or phone
     seed: int = 0                             # of the bootstrap's draws
     resamples: int = 2000                     # of the bootstrap; more make the interval steadier
+    free: tuple[str, ...] = ()                # tokens of the reference whose deletion costs nothing; it counts as correct
 
     def __post_init__(self):
         if self.unit not in UNITS:
@@ -109,7 +110,7 @@ class Report:
 
     def confusions(self, kind: str) -> list[tuple[Pair, int]]:
         """The pairs of kind S, D or I and how often each occurs, most frequent first, then by their tokens."""
-        times = Counter(pair for row in self.rows for pair in row.pairs if pair.kind == kind)
+        times = Counter(pair for row in self.rows for pair in row.pairs if pair.kind == kind and not _forgiven(pair, self.config.free))
         return sorted(times.items(), key=lambda item: (-item[1], item[0].reference or "", item[0].hypothesis or ""))
 
 
@@ -147,8 +148,9 @@ def score(references: Mapping[str, str], hypotheses: Mapping[str, str], config: 
     rows = []
     for id in sorted(references):
         sides = [tokenize(text, config.unit) for text in (references[id], hypotheses[id])]
-        pairs = align(*map(fold, sides) if fold else sides)
-        rows.append(Row(id, count(pairs), tuple(pairs)))
+        sides = list(map(fold, sides)) if fold else sides
+        pairs = align_freely(*sides, config.free) if config.free else align(*sides)
+        rows.append(Row(id, count(pairs, config.free), tuple(pairs)))
     total = sum((row.counts for row in rows), Counts())
     if not total.reference:
         raise ScoreError("the references hold no text, so there is no error rate", where=name,
@@ -169,11 +171,12 @@ def compare(first: Report, second: Report) -> Comparison:
     return Comparison(first, second, difference)
 
 
-def error_rate(references: Sequence[str], hypotheses: Sequence[str], unit: str) -> float:
+def error_rate(references: Sequence[str], hypotheses: Sequence[str], unit: str, fold: Fold | None = None) -> float:
     """Errors per reference token over all texts, paired by position; 0 or infinite if no reference has a token."""
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
     sides = [(tokenize(r, unit), tokenize(h, unit)) for r, h in zip(references, hypotheses)]
+    sides = [(fold(r), fold(h)) for r, h in sides] if fold else sides
     return _rate(sum(distance(r, h) for r, h in sides), sum(len(r) for r, _ in sides))
 
 
@@ -231,20 +234,52 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
     return _walk(reference, hypothesis, moves, left)
 
 
-def _walk(reference: Sequence[str], hypothesis: Sequence[str], moves: list[bytearray], left: int) -> list[Pair]:
-    """Follows the moves: 0 correct, 1 substitution, 2 deletion, 3 insertion."""
+def align_freely(reference: Sequence[str], hypothesis: Sequence[str], free: Sequence[str]) -> list[Pair]:
+    """As `align`, but where deleting a token that is in `free` is no error: the fewest errors under that rule.
+
+    A free deletion counts as correct. Among alignments with as few errors, the one with the most correct tokens.
+    """
+    n, m = len(reference), len(hypothesis)
+    after: list[tuple[int, int]] = []         # row i + 1: errors, and correct tokens with a minus
+    moves = []
+    for i in range(n, -1, -1):
+        costs, best = [(0, 0)] * (m + 1), bytearray(m + 1)
+        for j in range(m, -1, -1):
+            choices = []
+            if i < n and j < m:
+                same = reference[i] == hypothesis[j]
+                choices.append((after[j + 1][0] + (not same), after[j + 1][1] - same, 0 if same else 1))
+            if i < n:
+                kept = reference[i] in free
+                choices.append((after[j][0] + (not kept), after[j][1] - kept, 2))
+            if j < m:
+                choices.append((costs[j + 1][0] + 1, costs[j + 1][1], 3))
+            if choices:
+                *cost, best[j] = min(choices)
+                costs[j] = tuple(cost)
+        moves.append(best)
+        after = costs
+    return _walk(reference, hypothesis, moves[::-1], None)
+
+
+def _walk(reference: Sequence[str], hypothesis: Sequence[str], moves: list[bytearray], left: int | None) -> list[Pair]:
+    """Follows the moves: 0 correct, 1 substitution, 2 deletion, 3 insertion. Rows hold a band, or everything (left is None)."""
     i = j = 0
     pairs = []
     while i < len(reference) or j < len(hypothesis):
-        move = moves[i][j - i + left]
+        move = moves[i][j if left is None else j - i + left]
         pairs.append(Pair(None if move == 3 else reference[i], None if move == 2 else hypothesis[j]))
         i, j = i + (move != 3), j + (move != 2)
     return pairs
 
 
-def count(pairs: Sequence[Pair]) -> Counts:
-    kinds = [pair.kind for pair in pairs]
+def count(pairs: Sequence[Pair], free: Sequence[str] = ()) -> Counts:
+    kinds = ["C" if _forgiven(pair, free) else pair.kind for pair in pairs]
     return Counts(*(kinds.count(kind) for kind in "CSDI"))
+
+
+def _forgiven(pair: Pair, free: Sequence[str]) -> bool:
+    return pair.hypothesis is None and pair.reference in free
 
 
 def _rate(errors: int, tokens: int) -> float:

@@ -5,6 +5,7 @@ An utterance is the unit that is drawn: errors within one are not independent of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Sequence
 
@@ -57,6 +58,12 @@ def compare_errors(first: Sequence[int], second: Sequence[int], tokens: Sequence
     return Difference(value=sum(changes) / sum(tokens), interval=interval, p_bootstrap=p_bootstrap,
                       p_permutation=permutation_p(changes),
                       fewer=sum(change < 0 for change in changes), more=sum(change > 0 for change in changes))
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation (of a sample, n - 1) of a figure over trainings that differ in their seed only."""
+    mean = sum(values) / len(values)
+    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)) if len(values) > 1 else math.nan
 
 
 def permutation_p(changes: Sequence[int]) -> float:

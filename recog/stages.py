@@ -117,6 +117,8 @@ def _prepare(run: Run, done: dict, device: torch.device) -> Planned:
     else:
         source, inputs = run.corpus.resolve(), {"corpus": corpus_stages.fingerprint(run.corpus)}
     settings = {"recipe": recipe.digest(), "expect": recipe.config.expect, "corpus": str(source)}
+    if recipe.config.variants:
+        settings["variants"] = {name: facts.expect for name, facts in recipe.config.variants.items()}
     return Stage("prepare", folder, 1, settings, inputs), lambda out: corpus_stages.prepare(recipe, source, out)
 
 
@@ -145,16 +147,18 @@ def _units(run: Run, done: dict, device: torch.device) -> Planned:
 def _train(run: Run, done: dict, device: torch.device) -> Planned:
     experiment, recipe = run.experiment, run.recipe
     settings = plain(experiment) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
+    if recipe.config.fold:
+        settings["fold"] = digest(recipe.folder / recipe.config.fold)    # the best epoch is chosen by folded phones
     del settings["decoders"]
     settings["train"].pop("checkpoint_seconds")              # changes nothing but the time lost by a kill
     for key in ("start", "initial"):                         # not set: as if it were not there
         if not settings["train"][key]:
             del settings["train"][key]
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
-    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device)
+    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device, done["prepare"].get("variant"))
 
 
-def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
+def _train_model(run: Run, out: Path, device: torch.device, variant: str | None) -> dict[str, Any]:
     experiment, config = run.experiment, run.experiment.train
     units = Units.load(run.folder / "units" / "units.json")
     store = Store(run.features)
@@ -177,14 +181,15 @@ def _train_model(run: Run, out: Path, device: torch.device) -> dict[str, Any]:
 
     training = examples("train", config, config.perturb)
     dev = examples(run.recipe.config.dev, config, PerturbConfig())
-    evaluate = DevelopmentSet(dev, units, [u.text for u in utterances[run.recipe.config.dev]], run.recipe.config.score[0])
+    evaluate = DevelopmentSet(dev, units, [u.text for u in utterances[run.recipe.config.dev]], run.recipe.config.score[0],
+                              run.recipe.folding())
     weights = sum(w.numel() for w in model.parameters())
     say(f"train: {weights:,} weights, {len(training)} utterances, {training.batches_in(0)} batches an epoch, "
         f"padding {training.waste(0):.1%}, on {device}")
     planned = phases(config, experiment.hooks, experiment.second)
     ended, figures = train_phases(model, lambda config: examples("train", config, config.perturb), evaluate, planned, out, say)
-    facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.config.data_licence,
-             "provenance": results.provenance(run.recipe, run.name, ended, device, started) | figures, "scores": {}}
+    facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.facts(variant).data_licence,
+             "provenance": results.provenance(run.recipe, run.name, ended, device, started, variant) | figures, "scores": {}}
     words = sorted({word for u in utterances["train"] for word in u.text.split()}) if units.kind == "char" else []
     modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts, words=words)
     return {**figures, "weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
@@ -226,7 +231,8 @@ def _decode(run: Run, done: dict, device: torch.device) -> Planned:
 
 def _score(run: Run, done: dict, device: torch.device) -> Planned:
     config = run.recipe.config
-    stage = Stage("score", run.folder / "score", 1, {"units": list(config.score)},
+    settings = {"units": list(config.score)} | ({"fold": digest(run.recipe.folder / config.fold)} if config.fold else {})
+    stage = Stage("score", run.folder / "score", 1, settings,
                   {"decode": digest_of(read_json(run.folder / "decode" / "done.json")["key"]), "weights": done["train"]["weights"]})
 
     def work(out: Path) -> dict[str, Any]:

@@ -186,3 +186,14 @@ def test_perturbing_comes_between_normalizing_and_stacking_and_leaves_the_source
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError):
         FeatureConfig(**wrong)
+
+
+def test_mfcc_without_the_zeroth_has_energy_in_its_place():
+    wave = Waveform(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 16000)
+    both = extract(wave, FeatureConfig(kind="mfcc", cepstra=13, energy=True))
+    papers = FeatureConfig(kind="mfcc", cepstra=13, zeroth=False, energy=True, deltas=2)              # Graves 2008: 39 values
+    found = extract(wave, papers)
+    assert papers.width == 39 == found.shape[1] and both.shape[1] == 14
+    np.testing.assert_allclose(found[:, :13], np.delete(both, 1, axis=1), atol=1e-5)
+    without = extract(wave, FeatureConfig(kind="mfcc", cepstra=13, zeroth=False))
+    np.testing.assert_allclose(without, both[:, 2:], atol=1e-5)

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "recog"
 
 LAYERS = [
     ["errors", "types", "files"],
-    ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "report", "confusions", "svg"],
+    ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring", "exports", "confusions", "svg"],
     ["audio", "ink", "image", "noise", "augment", "segment", "sources"],
     ["features", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
-NAMES = {"word": "WER", "char": "CER", "phone": "PER"}
 
 
 def written(card: str, info: dict[str, Any]) -> str:
@@ -35,9 +34,11 @@ def figures(info: dict[str, Any]) -> str:
 
 
 def rows(scores: dict[str, Any]) -> list[str]:
-    return [f"| {split} | {f['utterances']} | {decoder} | {NAMES[unit]} {100 * f['error_rate']:.2f} % "
+    from recog.report import measures
+
+    return [f"| {split} | {f['utterances']} | {decoder} | {label} {100 * f['error_rate']:.2f} % "
             f"| {interval(f['interval'])} | {f['errors']} of {f['tokens']} |"
-            for split, decoders in scores.items() for decoder, units in decoders.items() for unit, f in units.items()]
+            for split, decoders in scores.items() for decoder, units in decoders.items() for label, f in measures(units)]
 
 
 def interval(ends: list[float] | None) -> str:
