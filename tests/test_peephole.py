@@ -50,16 +50,17 @@ def by_kernel(cell, x, state):
     return results(run, [x, *cell.parameters(), *state])
 
 
-def close(found, expected, tolerance=1e-5):
+def close(found, expected, tolerance=1e-5, least=1e-6):
+    """Apart by no more than the tolerance, of the largest value of each, or of `least` where that is larger."""
     for a, b in zip(found, expected, strict=True):
-        assert float((a.double() - b).abs().max()) <= tolerance * max(1e-6, float(b.abs().max()))
+        assert float((a.double() - b).abs().max()) <= tolerance * max(least, float(b.abs().max()))
 
 
 @settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 2 * lstm_cpu.FEW), st.integers(1, 3), st.integers(1, 19), st.integers(0, 99))
 def test_the_kernel_gives_what_the_equations_give(T, B, D, H, seed):
     given = made(T, B, D, H, seed=seed, scale=0.5)
-    close(by_kernel(*given), in_double(*given))
+    close(by_kernel(*given), in_double(*given), least=1.0)         # few weights: their gradients may cancel to near nothing
 
 
 @pytest.mark.parametrize("B", [2, 16])
