@@ -1,4 +1,4 @@
-"""The peephole LSTM: its kernels against the equations in torch, the equations against torch's own LSTM and finite differences."""
+"""The peephole LSTM: its kernels against the equations in torch, those against torch's own LSTM and finite differences."""
 
 import os
 import subprocess
@@ -131,7 +131,8 @@ def test_without_peepholes_it_is_the_lstm_of_torch(bidirectional):
     assert torch.allclose(h * real, expected * real, rtol=0, atol=1e-5)
     assert torch.allclose(x.grad, y.grad, rtol=0, atol=1e-5)
     for a, b in pairs:
-        for mine, other in ((a.weight_ih, b.weight_ih_l0), (a.weight_hh, b.weight_hh_l0), (a.bias, b.bias_ih_l0), (a.bias, b.bias_hh_l0)):
+        for mine, other in ((a.weight_ih, b.weight_ih_l0), (a.weight_hh, b.weight_hh_l0),
+                            (a.bias, b.bias_ih_l0), (a.bias, b.bias_hh_l0)):
             assert torch.allclose(mine.grad, other.grad, rtol=0, atol=1e-5)
         assert a.peepholes.grad.abs().max() > 1e-3                 # they would learn
 
@@ -144,7 +145,10 @@ def test_each_peephole_sees_what_it_should():
     cell.bias.data[2] = 0.5                                        # g
     cell.peepholes.data[:, 0] = torch.tensor([0.3, -0.2, 0.7])     # i, f, o
     h, (_, c) = cell(torch.zeros(1, 1, 1), (torch.zeros(1, 1), torch.full((1, 1), 2.0)))
-    sigmoid = lambda z: 1 / (1 + np.exp(-z))                       # noqa: E731
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
     new = sigmoid(-0.2 * 2) * 2 + sigmoid(0.3 * 2) * np.tanh(0.5)
     assert c.item() == pytest.approx(new, rel=1e-6)
     assert h.item() == pytest.approx(sigmoid(0.7 * new) * np.tanh(new), rel=1e-6)
@@ -156,7 +160,8 @@ def test_the_activation_functions():
         for k in range(len(x)):
             t[k], s[k] = lstm_cpu.tanh(x[k]), lstm_cpu.sigmoid(x[k])
 
-    x = np.concatenate([np.linspace(-20, 20, 100_001), np.geomspace(1e-30, 1, 1000), [0, np.inf, -np.inf, np.nan]]).astype(np.float32)
+    x = [np.linspace(-20, 20, 100_001), np.geomspace(1e-30, 1, 1000), [0, np.inf, -np.inf, np.nan]]
+    x = np.concatenate(x).astype(np.float32)
     t, s = np.empty_like(x), np.empty_like(x)
     all_of(x, t, s)
     true = x.astype(np.float64)

@@ -142,7 +142,8 @@ def forward_few(gates, weights, peepholes, cells, h):
         for k in range(0, H - 3, 4):
             for b in range(B):
                 x = h[t, b]
-                _add_four(gates[t, b], weights[k], weights[k + 1], weights[k + 2], weights[k + 3], x[k], x[k + 1], x[k + 2], x[k + 3])
+                _add_four(gates[t, b], weights[k], weights[k + 1], weights[k + 2], weights[k + 3],
+                          x[k], x[k + 1], x[k + 2], x[k + 3])
         for k in range(H - H % 4, H):
             for b in range(B):
                 _add_four(gates[t, b], weights[k], weights[k], weights[k], weights[k], h[t, b, k], ZERO, ZERO, ZERO)
