@@ -8,13 +8,14 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recog.encoders.blstm import Blstm, BlstmConfig
-from recog.layers.lstm import FORGET_BIAS, LstmLayer, reverse_within
+from recog.layers.lstm import CELLS, FORGET_BIAS, LstmLayer, reverse_within
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 search = settings(max_examples=40, deadline=None)
 lengths = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 stacks = st.sampled_from([{}, {"subsample": (2, 1)}, {"subsample": (2, 3)}, {"bidirectional": False},
-                          {"bidirectional": False, "subsample": (1, 2)}])
+                          {"bidirectional": False, "subsample": (1, 2)}, {"cell": "peephole"}, {"cell": "tanh"},
+                          {"cell": "peephole", "bidirectional": False, "subsample": (2, 1)}])
 
 
 def batch(lengths, width=3, seed=0, filler=0.0):
@@ -110,7 +111,8 @@ def test_reversing_within_the_length_twice_is_nothing_and_once_is_what_it_says(l
         assert torch.equal(once[length:, column], x[length:, column])
 
 
-@pytest.mark.parametrize("settings", [{}, {"subsample": (2,)}, {"bidirectional": False}], ids=["plain", "subsample", "forwards"])
+@pytest.mark.parametrize("settings", [{}, {"subsample": (2,)}, {"bidirectional": False}, {"cell": "peephole"}, {"cell": "tanh"}],
+                         ids=["plain", "subsample", "forwards", "peephole", "tanh"])
 def test_gradients_in_double_precision(settings):
     torch.manual_seed(0)
     model = Blstm(BlstmConfig(layers=1, units=2, **settings), 2).double()
@@ -157,8 +159,42 @@ def test_dropout_works_in_training_only_and_leaves_the_input_alone():
     assert torch.allclose(dropped[kept], 2 * plain[kept])          # before the first layer nothing was dropped
 
 
+@search
+@given(st.sampled_from(CELLS), st.sampled_from([(1, 1), (2, 1), (2, 3)]), st.lists(st.integers(0, 7), min_size=1, max_size=5))
+def test_a_stream_gives_the_numbers_of_the_whole(cell, subsample, chunks):
+    model = encoder({"bidirectional": False, "cell": cell, "subsample": subsample})
+    x, n = batch([max(1, sum(chunks))] * 2)
+    state, parts = None, []
+    for chunk in x.split([*chunks, x.shape[1] - sum(chunks)], dim=1):
+        h, state = model.step(chunk, state)
+        parts.append(h)
+    parts.append(model.step(x[:, :0], state, last=True)[0])
+    assert torch.allclose(torch.cat(parts, dim=1), model(x, n).h, rtol=0, atol=1e-6)
+
+
+def test_a_layer_that_also_reads_backwards_cannot_stream():
+    with pytest.raises(ValueError, match="both directions"):
+        LstmLayer(3, 4).step(torch.zeros(2, 1, 3))
+
+
+# Weights of recognizers in the papers. Graves, Mohamed & Hinton 2013, in millions: 123 inputs, 62 outputs.
+# Liwicki, Graves et al. 2007 and Graves et al. 2009, to the last weight: 25 inputs, 81 outputs.
+@pytest.mark.parametrize("settings, inputs, outputs, weights", [
+    ({"layers": 1, "units": 250}, 123, 62, "0.8"), ({"layers": 1, "units": 622}, 123, 62, "3.8"),
+    ({"layers": 2, "units": 250}, 123, 62, "2.3"), ({"layers": 3, "units": 250}, 123, 62, "3.8"),
+    ({"layers": 5, "units": 250}, 123, 62, "6.8"), ({"layers": 3, "units": 421, "bidirectional": False}, 123, 62, "3.8"),
+    ({"layers": 3, "units": 500, "cell": "tanh"}, 123, 62, "3.7"), ({"layers": 1, "units": 100}, 25, 81, 117681)],
+    ids=["1l-250h", "1l-622h", "2l-250h", "3l-250h", "5l-250h", "3l-421h-uni", "3l-500h-tanh", "handwriting"])
+def test_as_many_weights_as_in_the_papers(settings, inputs, outputs, weights):
+    with torch.device("meta"):
+        model = Blstm(BlstmConfig(**{"cell": "peephole"} | settings), inputs)
+        head = nn.Linear(model.output_size, outputs)
+    count = sum(w.numel() for part in (model, head) for w in part.parameters())
+    assert (count if isinstance(weights, int) else f"{count / 1e6:.1f}") == weights
+
+
 @pytest.mark.parametrize("wrong", [{"layers": 0}, {"units": 0}, {"dropout": 1.0}, {"dropout": -0.1}, {"subsample": (2,)},
-                                   {"subsample": (1, 1, 0)}])
+                                   {"subsample": (1, 1, 0)}, {"cell": "gru"}, {"clip": 1.0}, {"cell": "peephole", "clip": -1.0}])
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError):
         BlstmConfig(**wrong)

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from recog.config import build as build_config
+from recog.layers.lstm import CELLS
+from recog.layers.peephole import PeepholeLstm, plain
 from recog.models.recognizer import RecognizerConfig, build
 from recog.train import to_device
 from recog.types import Batch
@@ -11,10 +13,11 @@ from recog.types import Batch
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=CELLS)
+def model(request):
     torch.manual_seed(0)
-    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 2, "units": 32, "subsample": [2, 1]}}, "test")
+    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 2, "units": 32, "subsample": [2, 1],
+                                                         "cell": request.param}}, "test")
     return build(config, 12).eval()
 
 
@@ -50,3 +53,23 @@ def test_mixed_precision_learns(model):
         optimizer.step()
         losses.append(loss.total.item())
     assert losses[-1] < losses[0] / 3
+
+
+@pytest.mark.parametrize("B, H, clip", [(1, 250, 0.0), (16, 250, 0.0), (3, 7, 0.05)])
+def test_the_peephole_kernels_give_what_the_equations_give(B, H, clip):
+    torch.manual_seed(0)
+    cell = PeepholeLstm(9, H, clip).cuda()
+    given = [torch.randn(40, B, 9).cuda(), *cell.parameters(), *torch.randn(2, B, H).cuda()]
+
+    def results(run, inputs):
+        inputs = [each.detach().requires_grad_() for each in inputs]
+        h, (_, c) = run(inputs)
+        weight = torch.linspace(-1, 1, h.numel()).to(h).view_as(h)
+        return [h.detach(), c.detach(), *torch.autograd.grad((h * weight).sum() + c.sum(), inputs)]
+
+    def by_kernel(inputs):
+        return torch.func.functional_call(cell, dict(zip(dict(cell.named_parameters()), inputs[1:5])), (inputs[0], inputs[5:]))
+
+    expected = results(lambda inputs: plain(*inputs, clip), [each.double() for each in given])
+    for a, b in zip(results(by_kernel, given), expected, strict=True):
+        assert float((a.double() - b).abs().max()) <= 1e-4 * float(b.abs().max())

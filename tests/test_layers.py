@@ -126,7 +126,7 @@ def test_help_is_light():
 
 IMPORT_ALL = """
 import importlib, io, logging, os, sys, warnings
-import numpy, torch, numba, typer, scipy.fft, safetensors.torch          # their own doings are not ours
+import numpy, torch, numba, triton, typer, scipy.fft, safetensors.torch          # their own doings are not ours
 opened = []
 def watch(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and not arguments[0].endswith((".py", ".pyc", ".so")):

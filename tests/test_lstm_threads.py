@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from recog.layers.lstm import LstmLayer
+from recog.layers.lstm import CELLS, LstmLayer
 
 N = torch.tensor([9, 4, 1])
 
@@ -19,10 +19,10 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def layer():
+@pytest.fixture(params=CELLS)
+def layer(request):
     torch.manual_seed(0)
-    return LstmLayer(5, 7)
+    return LstmLayer(5, 7, cell=request.param)
 
 
 def sound():
@@ -63,12 +63,14 @@ def test_inference_needs_no_gradient(layer, mode):
 
 
 def test_gradients_add_up_and_frozen_weights_get_none(layer):
-    layer.forwards.weight_hh_l0.requires_grad_(False)
+    frozen, other = (dict(part.named_parameters()) for part in (layer.forwards, layer.backwards))
+    name = next(name for name in frozen if name.startswith("weight_hh"))
+    frozen[name].requires_grad_(False)
     layer(sound(), N).sum().backward()
-    once = layer.backwards.weight_hh_l0.grad.clone()
+    once = other[name].grad.clone()
     layer(sound(), N).sum().backward()
-    assert torch.equal(layer.backwards.weight_hh_l0.grad, 2 * once)
-    assert layer.forwards.weight_hh_l0.grad is None
+    assert torch.equal(other[name].grad, 2 * once)
+    assert frozen[name].grad is None
 
 
 def test_an_error_in_a_thread_is_raised_here_and_the_next_call_works(layer):

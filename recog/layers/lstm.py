@@ -17,6 +17,8 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
+from .peephole import PeepholeLstm
+
 
 def reversal(n: Tensor, frames: int) -> Tensor:
     """Row numbers that reverse the first n[b] frames of each sequence in [T * B, D]; the padding stays. [T * B]."""
@@ -47,16 +49,48 @@ def mask(n: Tensor, frames: int) -> Tensor:
     return (torch.arange(frames, device=n.device)[:, None] < n)[:, :, None]
 
 
-class LstmLayer(nn.Module):
-    """One LSTM layer in one or both directions. x [T, B, D] to [T, B, units * directions]."""
+class TanhRnn(nn.RNN):
+    """torch's network of tanh units without memory cells, each with one bias instead of torch's two."""
 
-    def __init__(self, input_size: int, units: int, bidirectional: bool = True):
+    def __init__(self, input_size: int, units: int):
+        super().__init__(input_size, units)
+        del self.bias_hh_l0
+        self.register_buffer("bias_hh_l0", torch.zeros(units), persistent=False)
+        self._init_flat_weights()
+
+
+CELLS = ("lstm", "peephole", "tanh")
+FORGET_BIAS = 1.0    # the gate starts open, so that early gradients reach back in time
+State = tuple[Tensor, ...]               # h and, but for tanh units, c: [B, units] each
+
+
+class LstmLayer(nn.Module):
+    """One LSTM layer in one or both directions. x [T, B, D] to [T, B, units * directions].
+
+    cell: "lstm", torch's, without peepholes; "peephole", as in Graves' papers, with its gates' gradients clipped to +-clip
+    at every step (0: not); "tanh": no LSTM but a plain recurrent layer, for comparison.
+    """
+
+    def __init__(self, input_size: int, units: int, bidirectional: bool = True, cell: str = "lstm", clip: float = 0.0):
         super().__init__()
         self.output_size = units * (2 if bidirectional else 1)
-        self.forwards = nn.LSTM(input_size, units)
-        self.backwards = nn.LSTM(input_size, units) if bidirectional else None
-        for lstm in filter(None, (self.forwards, self.backwards)):
-            lstm.bias_ih_l0.data[units:2 * units] += FORGET_BIAS
+        self.forwards = _cell(cell, input_size, units, clip)
+        self.backwards = _cell(cell, input_size, units, clip) if bidirectional else None
+
+    def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """The next frames [T, B, D] of sequences whose earlier ones left `state` (None: there were none).
+
+        Gives h [T, B, units] and the state after them; only for layers that read forwards alone.
+        """
+        if self.backwards is not None:
+            raise ValueError("a layer of both directions needs its whole input at once")
+        if not len(x):
+            return x.new_zeros(0, x.shape[1], self.output_size), state
+        if isinstance(self.forwards, PeepholeLstm):
+            return self.forwards(x, state)
+        layers = None if state is None else tuple(part[None] for part in state)          # torch wants [layers, B, units]
+        h, layers = self.forwards(x, layers[0] if layers and len(layers) == 1 else layers)
+        return h, tuple(part[0] for part in (layers if isinstance(layers, tuple) else (layers,)))
 
     def forward(self, x: Tensor, n: Tensor) -> Tensor:
         if self.backwards is None:
@@ -68,6 +102,19 @@ class LstmLayer(nn.Module):
         if torch.is_grad_enabled():
             return _AtOnce.apply(x, directions, *self.parameters())
         return torch.cat(_in_two_threads(torch.no_grad()(_call), directions, (x, x)), dim=2)
+
+
+def _cell(cell: str, input_size: int, units: int, clip: float) -> nn.Module:
+    """One direction of a layer."""
+    if cell not in CELLS:
+        raise ValueError(f"cell must be one of: {', '.join(CELLS)}")
+    if clip and cell != "peephole":
+        raise ValueError("clip needs cell 'peephole'")
+    if cell == "tanh":
+        return TanhRnn(input_size, units)
+    rnn = PeepholeLstm(input_size, units, clip) if cell == "peephole" else nn.LSTM(input_size, units)
+    (rnn.bias if cell == "peephole" else rnn.bias_ih_l0).data[units:2 * units] += FORGET_BIAS
+    return rnn
 
 
 class _AtOnce(torch.autograd.Function):
@@ -122,5 +169,3 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)      # a forked process has no threads but one
-
-FORGET_BIAS = 1.0    # the gate starts open, so that early gradients reach back in time
