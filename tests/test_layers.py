@@ -14,11 +14,11 @@ LAYERS = [
     ["errors", "types", "files"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "report", "confusions", "svg"],
     ["audio", "ink", "image", "noise", "augment", "segment", "sources"],
-    ["features", "perturb", "store", "batching", "examples", "layers", "kernels"],
+    ["features", "featurestream", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "train", "evaluation", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "api", "bulk", "formats", "catalog", "doctor", "inspection"],
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "answers", "streaming", "alignment", "api", "bulk", "live", "formats", "catalog", "doctor", "inspection"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

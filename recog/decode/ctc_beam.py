@@ -108,6 +108,20 @@ class CtcBeam:
             answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
         return answers
 
+    def live(self, state: Beams) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Units that no later frame can change (all live prefixes share them), and the best prefix so far.
+
+        With a lexicon a word is settled as a whole: its beginning may yet prove to be no word's.
+        """
+        from ..kernels.ctc_beam import shared, spell
+
+        best = spell(state.tree, state.nodes[0]).tolist()
+        settled = len(spell(state.tree, shared(state.tree, state.nodes)))
+        if self.lexicon is not None:
+            ends = [i for i, after in enumerate(_states(self.lexicon, best[:settled])) if after == 0]
+            settled = ends[-1]
+        return tuple(best[:settled]), tuple(best)
+
     def _whole(self, state: Beams) -> np.ndarray:
         """Which of the live prefixes end with a whole word, best first."""
         from ..kernels.ctc_beam import DEPTH, SPELLED
@@ -127,3 +141,11 @@ class CtcBeam:
 
 def _limit(threshold: float | None) -> float:
     return np.inf if threshold is None else float(threshold)
+
+
+def _states(lexicon: Lexicon, units: list[int]) -> list[int]:
+    """The lexicon's state before each unit, and after the last."""
+    states = [0]
+    for unit in units:
+        states.append(int(lexicon.next[states[-1], unit]))
+    return states

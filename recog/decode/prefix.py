@@ -79,6 +79,14 @@ class PrefixSearch:
         return [Hypothesis(state.units, state.score, {"acoustic": state.score, "lm": 0.0, "length": 0.0},
                            state.spans, state.confidence)]
 
+    def live(self, state: Sections) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Units that no later frame can change: those of the sections that are done; and with the best path of the open one."""
+        if not state.open:
+            return state.units, state.units
+        path = np.concatenate(state.open).argmax(axis=1)
+        new = path[(path != np.append(0, path[:-1])) & (path != 0)]
+        return state.units, (*state.units, *new.tolist())
+
     def _closed(self, state: Sections) -> Sections:
         """With the open section searched and done."""
         if not state.open:

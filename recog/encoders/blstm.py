@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ..layers.lstm import LstmLayer, mask
@@ -58,6 +59,23 @@ class Blstm(nn.Module):
             if factor > 1:
                 h, n = _joined(h, n, factor)
         return Encoded(self.dropout(h).transpose(0, 1), n)
+
+    def step(self, x: Tensor, state: list | None = None, last: bool = False) -> tuple[Tensor, list]:
+        """The outputs [B, T', D] that some more frames [B, T, D] settle, and the state to go on from; None begins.
+
+        For one-directional networks, in evaluation. Each layer's state is its cells' and the outputs that wait to be
+        joined with later ones; `last` joins them with zeros, as `forward` does at the end of a sequence.
+        """
+        h, after = x.transpose(0, 1), []
+        for layer, factor, (cells, waiting) in zip(self.layers, self.subsample, state or [(None, None)] * len(self.layers)):
+            h, cells = layer.step(h, cells) if len(h) else (h.new_zeros(0, h.shape[1], layer.output_size), cells)
+            if factor > 1:
+                h = h if waiting is None else torch.cat([waiting, h])
+                whole = len(h) if last else len(h) - len(h) % factor
+                h, waiting = h[:whole], h[whole:]
+                h, _ = _joined(h, torch.full((h.shape[1],), whole, device=h.device), factor)
+            after.append((cells, waiting))
+        return h.transpose(0, 1), after
 
 
 def _joined(h: Tensor, n: Tensor, factor: int) -> tuple[Tensor, Tensor]:

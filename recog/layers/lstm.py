@@ -69,6 +69,11 @@ class LstmLayer(nn.Module):
             return _AtOnce.apply(x, directions, *self.parameters())
         return torch.cat(_in_two_threads(torch.no_grad()(_call), directions, (x, x)), dim=2)
 
+    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Some frames of sequences that go on, and the state after them; None begins. One direction only."""
+        assert self.backwards is None
+        return self.forwards(x, state)
+
 
 class _AtOnce(torch.autograd.Function):
     """Two functions of x side by side, and their gradients too: the first has the first half of the weights.
