@@ -69,6 +69,24 @@ def transcribe(
 
 
 @app.command()
+def align(
+    sound: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, a folder or pattern of them, or a manifest (.jsonl).")],
+    text: Annotated[Optional[str], typer.Argument(help="The words, a .txt file; for several sounds .tsv, .trn or .jsonl: text by id.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = "english_small",
+    format: Annotated[str, typer.Option("--format", "-f", help="ctm, textgrid, json or tsv.")] = "ctm",
+    method: Annotated[str, typer.Option(help="posterior (all paths, by their probability) or best (the best path).")] = "posterior",
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="A file, or for TextGrids of several sounds a folder.")] = None,
+    score: Annotated[Optional[Path], typer.Option(help="TIMIT's .phn file, or a folder of them: show how far boundaries are off.")] = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Find where each word and unit of a known text lies in its recording."""
+    from recog.alignment import align_files
+
+    raise typer.Exit(align_files(sound, text, model, format, method, output, score, device, force))
+
+
+@app.command()
 def score(
     reference: Annotated[Path, typer.Argument(help="What was said: .tsv, .trn or .jsonl.")],
     hypothesis: Annotated[Path, typer.Argument(help="What was recognized: .tsv, .trn or .jsonl.")],

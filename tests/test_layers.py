@@ -13,7 +13,7 @@ PACKAGE = ROOT / "recog"
 LAYERS = [
     ["errors", "types", "files"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "report", "confusions", "svg"],
-    ["audio", "ink", "image", "noise", "augment", "segment", "sources"],
+    ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources"],
     ["features", "featurestream", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
