@@ -124,7 +124,7 @@ def items(sound: str, text: str | None, on_error: Callable[[RecogError], None]) 
     path = Path(sound)
     texts = _texts(text)
     if path.is_file() and path.suffix == ".jsonl":
-        return [Item(u.id, u.source, _text_of(texts, u.id, u.text), u.start, u.end) for u in manifest.read(path)]
+        return [Item(u.id, _source(u.source, path.parent), _text_of(texts, u.id, u.text), u.start, u.end) for u in manifest.read(path)]
     sources = expand([sound], on_error)
     if not sources:
         return []
@@ -140,6 +140,11 @@ def items(sound: str, text: str | None, on_error: Callable[[RecogError], None]) 
         id = "-".join(name.parts)
         found.append(Item(id, source, _text_of(texts, id if texts and id in texts else name.name, None), root=root))
     return found
+
+
+def _source(source: str, folder: Path) -> str:
+    """A manifest may name files as seen from where it lies."""
+    return str(folder / source) if not Path(source).exists() and (folder / source).exists() else source
 
 
 def _texts(text: str | None) -> str | dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import numpy as np
 import pytest
@@ -80,18 +81,16 @@ def test_the_band_of_a_long_text_loses_next_to_nothing():
     np.testing.assert_allclose(edges(found.durations()), edges(whole.sum(0)), atol=1e-3)
 
 
-def test_ten_minutes_take_seconds():
-    import time
-
-    labels = np.random.default_rng(1).integers(1, 40, 6000)
-    log_probs = np.log(np.full((30000, 41), 1e-3))
-    log_probs[np.arange(6000) * 5 + 2, labels] = np.log(0.9)
+def test_five_minutes_take_seconds():
+    labels = np.random.default_rng(1).integers(1, 40, 3000)
+    log_probs = np.log(np.full((15000, 41), 1e-3))
+    log_probs[np.arange(3000) * 5 + 2, labels] = np.log(0.9)
     log_probs[:, 0] = np.log(0.96)
     log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
-    began = time.perf_counter()
+    began = time.process_time()
     found = edges(occupancies(log_probs, labels).durations())
-    assert time.perf_counter() - began < 30
-    np.testing.assert_allclose(found[1:-1], np.arange(1, 6000) * 5, atol=1.0)
+    assert time.process_time() - began < 20
+    np.testing.assert_allclose(found[1:-1], np.arange(1, 3000) * 5, atol=1.0)
 
 
 # -- a model --------------------------------------------------------------------------------------------
@@ -236,7 +235,7 @@ def test_folders_and_manifests(letters, tmp_path, capsys):
     said = capsys.readouterr().err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.TextGrid"]
     assert "b: 'X' is not among" in said and "c: there is no text" in said and "2 could not be aligned" in said
-    manifest.write(tmp_path / "m.jsonl", [Utterance("u1", "test", str(tmp_path / "in" / "a.wav"), "BAD", start=0.5)])
+    manifest.write(tmp_path / "m.jsonl", [Utterance("u1", "test", "in/a.wav", "BAD", start=0.5)])
     assert align_files(str(tmp_path / "m.jsonl"), None, str(letters), "json") == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["id"] == "u1" and row["units"][0]["start"] >= 0.5 and row["units"][-1]["end"] <= 1.0

@@ -23,9 +23,8 @@ class Occupancies:
 
     def durations(self) -> np.ndarray:
         """The expected number of frames in each state, [2 U + 1]."""
-        found = np.zeros(self.count + self.states.shape[1])
-        np.add.at(found, self.first[:, None] + np.arange(self.states.shape[1]), self.states)
-        return found[:self.count]
+        numbers = self.first[:, None] + np.arange(self.states.shape[1])
+        return np.bincount(numbers.ravel(), self.states.ravel(), self.count)[:self.count]
 
     def units(self) -> np.ndarray:
         """The probability of each unit at each frame, [T, U]."""

@@ -19,7 +19,7 @@ class PrefixConfig:
     """Prefix search over sections that are cut where a blank is nearly certain."""
 
     threshold: float = 0.9999            # probability of the blank above which a frame ends a section; 1 cuts nowhere
-    limit: int = 2000                    # prefixes expanded in a section; one that needs more is searched by beam
+    limit: int = 500                     # prefixes expanded in a section; one that needs more is searched by beam
     fallback: int = 100                  # width of that beam
 
     def __post_init__(self):
