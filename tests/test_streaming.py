@@ -13,7 +13,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_decode import random_log_probs, seeds
-from test_prefix import peaked
 
 import recog
 from recog import audio, modeldir
@@ -119,13 +118,21 @@ def test_what_is_settled_stays(decoder, seed, kind):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_beam_settles_what_all_its_prefixes_share(seed):
-    log_probs = peaked(seed, 150, 20, 12.0)
-    decoder = CtcBeam(CtcBeamConfig(beam=8, nbest=8))
-    state = decoder.step(decoder.begin(), log_probs)
-    settled, best = decoder.live(state)
-    answers = [answer.units for answer in decoder.finish(state)]
-    assert len(answers) == 8 and best == answers[0] and settled == commonprefix(answers) != ()
+def test_a_beam_settles_what_its_prefixes_share_and_soon(seed):
+    logits = np.random.default_rng(seed).normal(0, 1.5, (300, 20))
+    logits[:, 0] += 8
+    logits[np.arange(60) * 5 + 2, 1 + np.arange(60) % 7] += 16
+    log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    decoder = CtcBeam(CtcBeamConfig(beam=16, nbest=16))
+    state, behind = decoder.begin(), []
+    for row in log_probs:
+        state = decoder.step(state, row[None])
+        settled, best = decoder.live(state)
+        answers = [answer.units for answer in decoder.finish(state)] if len(behind) % 50 == 0 else [best]
+        shared = commonprefix(answers)
+        assert best == answers[0] and (settled[:len(shared)] == shared or len(answers) == 1)
+        behind.append(len(best) - len(settled))
+    assert np.mean(behind) < 3 and len(best) > 30
 
 
 # -- the whole stream ----------------------------------------------------------------------------------

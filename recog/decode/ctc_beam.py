@@ -109,14 +109,24 @@ class CtcBeam:
         return answers
 
     def live(self, state: Beams) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Units that no later frame can change (all live prefixes share them), and the best prefix so far.
+        """Units that later frames will not change, and the best prefix so far.
 
-        With a lexicon a word is settled as a whole: its beginning may yet prove to be no word's.
+        Settled is what all live prefixes share but those that can no longer win: a prefix that ends like another (same
+        last unit, same state of the lexicon) and is less likely both after a blank and after the unit goes on like it and
+        stays behind. Behind by the log of the number of prefixes: that many could add up. With a lexicon a word is settled
+        as a whole, since its beginning may yet prove to be no word's.
         """
-        from ..kernels.ctc_beam import shared, spell
+        from ..kernels.ctc_beam import DEPTH, SPELLED, UNIT, WORDS, shared, spell
 
-        best = spell(state.tree, state.nodes[0]).tolist()
-        settled = len(spell(state.tree, shared(state.tree, state.nodes)))
+        best, rows = spell(state.tree, state.nodes[0]).tolist(), state.tree[state.nodes]
+        bonus = self.config.length_bonus * rows[:, DEPTH] + self.config.word_bonus * rows[:, WORDS]
+        behind = np.log(max(2, len(rows)))
+        lost = np.ones((len(rows), len(rows)), bool)               # [which, to whom]
+        for column in (UNIT, SPELLED):
+            lost &= rows[:, column, None] == rows[:, column]
+        for part in (state.blank, state.label):
+            lost &= (part + bonus)[:, None] + behind <= part + bonus
+        settled = len(spell(state.tree, shared(state.tree, state.nodes[~lost.any(axis=1)])))
         if self.lexicon is not None:
             ends = [i for i, after in enumerate(_states(self.lexicon, best[:settled])) if after == 0]
             settled = ends[-1]
