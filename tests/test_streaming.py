@@ -120,8 +120,8 @@ def test_what_is_settled_stays(decoder, seed, kind):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_beam_settles_what_its_prefixes_share_and_soon(seed):
     logits = np.random.default_rng(seed).normal(0, 1.5, (300, 20))
-    logits[:, 0] += 8
-    logits[np.arange(60) * 5 + 2, 1 + np.arange(60) % 7] += 16
+    logits[:, 0] += 14
+    logits[np.arange(60) * 5 + 2, 1 + np.arange(60) % 7] += 28
     log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     decoder = CtcBeam(CtcBeamConfig(beam=16, nbest=16))
     state, behind = decoder.begin(), []

@@ -113,7 +113,8 @@ class CtcBeam:
 
         Settled is what all live prefixes share but those that can no longer win: a prefix that ends like another (same
         last unit, same state of the lexicon) and is less likely both after a blank and after the unit goes on like it and
-        stays behind. Behind by the log of the number of prefixes: that many could add up. With a lexicon a word is settled
+        stays behind. Behind by the log of the number of prefixes: that many could add up (a margin, no
+        proof: what goes on like it may fall out of a narrow beam). With a lexicon a word is settled
         as a whole, since its beginning may yet prove to be no word's.
         """
         from ..kernels.ctc_beam import DEPTH, SPELLED, UNIT, WORDS, shared, spell
