@@ -48,18 +48,42 @@ def transcribe(
     model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = "english_small",
     format: Format = "text",
     nbest: Annotated[int, typer.Option(help="Answers per file (json and jsonl show them).")] = 1,
-    decoder: Annotated[Optional[str], typer.Option(help="greedy or beam; default: the model's own.")] = None,
+    decoder: Annotated[Optional[str], typer.Option(help="greedy, beam or prefix; default: the model's own.")] = None,
     beam: Annotated[Optional[int], typer.Option(help="Width of the beam.")] = None,
     output_dir: Annotated[Optional[Path], typer.Option(help="Write one file per input into this folder.")] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
+    rate: Annotated[Optional[int], typer.Option(help="Samples a second of the stream; default: the model's.")] = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Write down what is said in each file."""
+    """Write down what is said in each file, or in a stream while it is heard."""
+    options = {"nbest": nbest, "decoder": decoder, "beam": beam}
+    if stream:
+        from recog.live import transcribe_stream
+
+        raise typer.Exit(transcribe_stream(files, model, format, options, rate, device))
     from recog.bulk import transcribe_files
 
-    raise typer.Exit(transcribe_files(files, model, format, {"nbest": nbest, "decoder": decoder, "beam": beam},
-                                      output_dir, skip_existing, force, device))
+    raise typer.Exit(transcribe_files(files, model, format, options, output_dir, skip_existing, force, device))
+
+
+@app.command()
+def align(
+    sound: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, a folder or pattern of them, or a manifest (.jsonl).")],
+    text: Annotated[Optional[str], typer.Argument(help="The words, a .txt file; for several sounds .tsv, .trn or .jsonl: text by id.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = "english_small",
+    format: Annotated[str, typer.Option("--format", "-f", help="ctm, textgrid, json or tsv.")] = "ctm",
+    method: Annotated[str, typer.Option(help="posterior (all paths, by their probability) or best (the best path).")] = "posterior",
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="A file, or for TextGrids of several sounds a folder.")] = None,
+    score: Annotated[Optional[Path], typer.Option(help="TIMIT's .phn file, or a folder of them: show how far boundaries are off.")] = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Find where each word and unit of a known text lies in its recording."""
+    from recog.alignment import align_files
+
+    raise typer.Exit(align_files(sound, text, model, format, method, output, score, device, force))
 
 
 @app.command()

@@ -7,12 +7,13 @@ import sys
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 
 from . import audio
+from .answers import transcript
 from .batching import BatchConfig, pad, plan
 from .components import find
 from .config import Component
@@ -21,7 +22,8 @@ from .errors import ConfigError, RecogError
 from .features import extract, finish
 from .modeldir import LoadedModel, load as load_folder, locate
 from .segment import SegmentConfig, segments
-from .types import Decoder, Hypothesis, Span, Transcript
+from .streaming import Stream
+from .types import Decoder, Transcript
 
 DEFAULT_MODEL = "english_small"
 GROUP = 64                                   # segments collected before they are sorted by length and run
@@ -40,6 +42,14 @@ class TranscribeOptions:
     def __post_init__(self):
         if self.nbest < 1:
             raise ValueError("nbest must be at least 1")
+
+
+def options_of(values: dict[str, Any]) -> TranscribeOptions:
+    """As the command line gives them. Raises ConfigError."""
+    try:
+        return TranscribeOptions(**values)
+    except ValueError as error:
+        raise ConfigError(str(error), where="transcribe") from None
 
 
 @dataclass
@@ -91,6 +101,13 @@ class Transcriber:
         self._answer(pieces, decoder, options)
         yield from self._finished(waiting, options, on_error)
 
+    def stream(self, options: TranscribeOptions = TranscribeOptions(), rate: int | None = None) -> Stream:
+        """A transcript that grows while sound arrives, `rate` samples a second (None: the model's rate).
+
+        Raises ConfigError when the model needs the whole recording before it can begin.
+        """
+        return Stream(self.loaded, self._decoder(options), rate)
+
     def _segments(self, source: str, config: SegmentConfig) -> Iterator[tuple[float, np.ndarray]]:
         """(start in seconds, finished frames) of each stretch of speech."""
         features, rate = self.loaded.config.features, self.loaded.config.features.rate
@@ -107,13 +124,8 @@ class Transcriber:
             batch = pad([file.id for file, *_ in chosen], [frames for *_, frames in chosen], [()] * len(chosen))
             log_probs, n = self.loaded.model.log_probs(batch.x.to(self.device), batch.x_len.to(self.device))
             for (file, number, start, _), rows, length in zip(chosen, log_probs.cpu().numpy(), n.tolist()):
-                file.answers[number] = [self._transcript(file, start, h) for h in decode(decoder, rows[:length])]
-
-    def _transcript(self, file: _File, start: float, found: Hypothesis) -> Transcript:
-        units, step = self.loaded.units, self.loaded.frame_seconds
-        spans = tuple(Span(units.symbols[unit], start + a * step, start + b * step, confidence)
-                      for unit, (a, b), confidence in zip(found.units, found.spans, found.confidence))
-        return Transcript(file.id, file.source, units.decode(found.units), found.score, found.parts, units.words(spans), spans)
+                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, start)
+                                        for h in decode(decoder, rows[:length])]
 
     @staticmethod
     def _finished(waiting: deque[_File], options: TranscribeOptions,

@@ -86,7 +86,7 @@ def is_audio(path: str | Path) -> bool:
     if not path.is_file():
         return False
     with open(path, "rb") as stream:
-        return _kind(stream.read(12)) is not None
+        return sniff(stream.read(12)) is not None
 
 
 def write(path: str | Path, waveform: Waveform) -> None:
@@ -155,7 +155,8 @@ def _stream(source: Source, name: str) -> BinaryIO:
         raise DataError("may not be read", where=name, hint="change its permissions") from None
 
 
-def _kind(head: bytes) -> str | None:
+def sniff(head: bytes) -> str | None:
+    """The format, by the first twelve bytes; None if it is none that `read` reads."""
     kind = _MAGIC.get(head[:4])
     if kind in _FORM and head[8:12] not in (*_FORM[kind], b""):
         return None
@@ -170,7 +171,7 @@ def _checked_kind(stream: BinaryIO, name: str) -> str:
     """The format by content. Raises DataError for what libsndfile would read wrongly, or refuse without a reason."""
     head = stream.read(4096)
     size = stream.seek(0, io.SEEK_END)
-    kind = _kind(head)
+    kind = sniff(head)
     if not size:
         raise DataError("is empty", where=name, hint="copy it again or leave it out")
     if kind is None:
@@ -235,7 +236,7 @@ def _with_length(stream: BinaryIO) -> BinaryIO:
     if data[:3] == b"ID3" and len(data) > 10:
         at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0)))
     head, first = data[at:at + 4], data[at:at + 200]
-    if _kind(head) != "MP3" or head[1] >> 1 & 3 != 1 or any(tag in first for tag in (b"Xing", b"Info", b"VBRI")):
+    if sniff(head) != "MP3" or head[1] >> 1 & 3 != 1 or any(tag in first for tag in (b"Xing", b"Info", b"VBRI")):
         return stream
     version, mono = head[1] >> 3 & 3, head[3] >> 6 == 3
     rate = (44100, 48000, 32000)[head[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}[version]

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Sequence
 
-from .api import TranscribeOptions, load
+from .api import load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
 from .formats import FORMATS, SUFFIX, check_sources, render, render_all
@@ -19,10 +19,7 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
     """Gives the exit status: 0, or 1 if a file could not be transcribed."""
     if format not in FORMATS:
         raise ConfigError(f"there is no format '{format}'", where="--format", hint="one of " + ", ".join(FORMATS))
-    try:
-        options = TranscribeOptions(**options)
-    except ValueError as error:
-        raise ConfigError(str(error), where="transcribe") from None
+    options = options_of(options)
     failures: list[RecogError] = []
 
     def failed(error: RecogError) -> None:

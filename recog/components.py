@@ -12,7 +12,8 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "encoder": {"blstm": "recog.encoders.blstm:Blstm"},
     "head": {"ctc": "recog.heads.ctc:Ctc"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",
-                "beam": "recog.decode.ctc_beam:CtcBeam"},
+                "beam": "recog.decode.ctc_beam:CtcBeam",
+                "prefix": "recog.decode.prefix:PrefixSearch"},
     "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise",
              "adaptive_weight_noise": "recog.hooks.adaptive_weight_noise:AdaptiveWeightNoise"},
 }

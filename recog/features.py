@@ -57,6 +57,16 @@ class FeatureConfig:
         return self.width * self.stack
 
     @property
+    def window(self) -> int:
+        """Samples in a frame's window."""
+        return int(self.rate * self.window_ms / 1000)
+
+    @property
+    def step(self) -> int:
+        """Samples from one window to the next."""
+        return int(self.rate * self.step_ms / 1000)
+
+    @property
     def frame_seconds(self) -> float:
         """Time from one of the encoder's frames to the next."""
         return self.step_ms * self.stack / 1000
@@ -67,6 +77,11 @@ def extract(wave: Waveform, config: FeatureConfig) -> np.ndarray:
 
     Raises DataError when there is no sample at all or the rate is another.
     """
+    return with_deltas(static(wave, config), config.deltas)
+
+
+def static(wave: Waveform, config: FeatureConfig) -> np.ndarray:
+    """`extract` before differences are added: each frame follows from its own window of samples alone."""
     import torch
     import torchaudio.compliance.kaldi as kaldi
 
@@ -74,8 +89,7 @@ def extract(wave: Waveform, config: FeatureConfig) -> np.ndarray:
         raise DataError(f"the sound has {wave.rate} samples a second, the features need {config.rate}")
     if not len(wave.samples):
         raise DataError("there is no sound")
-    window = int(config.rate * config.window_ms / 1000)
-    samples = np.pad(wave.samples, (0, max(0, window - len(wave.samples))))
+    samples = np.pad(wave.samples, (0, max(0, config.window - len(wave.samples))))
     shared = {"sample_frequency": config.rate, "frame_length": config.window_ms, "frame_shift": config.step_ms,
               "num_mel_bins": config.mels, "low_freq": config.low_hz, "high_freq": config.high_hz,
               "use_energy": config.energy, "energy_floor": 0.0}
@@ -88,18 +102,21 @@ def extract(wave: Waveform, config: FeatureConfig) -> np.ndarray:
             frames = torch.cat([frames[:, :1], kaldi.mfcc(sound, num_ceps=config.cepstra, **{**shared, "use_energy": False})], dim=1)
         elif not config.zeroth and not config.energy:
             frames = frames[:, 1:]
-    return _with_deltas(frames, config.deltas).numpy()
+    return frames.numpy()
 
 
-def _with_deltas(frames, order: int):
+DELTA_REACH = 2                      # frames to each side that a difference looks at
+
+
+def with_deltas(frames: np.ndarray, order: int) -> np.ndarray:
     """[T, D] to [T, D * (1 + order)]: regression over two frames each side, edges repeated."""
     import torch
     from torchaudio.functional import compute_deltas
 
-    parts = [frames]
+    parts = [torch.from_numpy(frames)]
     for _ in range(order):
-        parts.append(compute_deltas(parts[-1].T.contiguous(), win_length=5).T)
-    return torch.cat(parts, dim=1).contiguous()
+        parts.append(compute_deltas(parts[-1].T.contiguous(), win_length=2 * DELTA_REACH + 1).T)
+    return torch.cat(parts, dim=1).contiguous().numpy()
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,8 @@ class Decoder(Protocol):
 
     def finish(self, state: Any) -> Sequence[Hypothesis]: ...      # best first, at least one
 
+    def live(self, state: Any) -> tuple[tuple[int, ...], tuple[int, ...]]: ...   # units that are settled; the best so far
+
 
 class Hook(Protocol):
     """Something that happens around each training step: noise, averaging, an extra penalty.

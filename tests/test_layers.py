@@ -12,13 +12,15 @@ PACKAGE = ROOT / "recog"
 
 LAYERS = [
     ["errors", "types", "files"],
-    ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring", "exports", "confusions", "svg"],
-    ["audio", "ink", "image", "noise", "augment", "segment", "sources"],
-    ["features", "perturb", "store", "batching", "examples", "layers", "kernels"],
+    ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
+     "exports", "confusions", "svg"],
+    ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources"],
+    ["features", "featurestream", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "train", "phases", "evaluation", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "pruning", "api", "bulk", "formats", "catalog", "doctor", "inspection"],
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "pruning", "answers", "streaming", "alignment", "api", "bulk", "live",
+     "formats", "catalog", "doctor", "inspection"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

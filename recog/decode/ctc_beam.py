@@ -108,6 +108,31 @@ class CtcBeam:
             answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
         return answers
 
+    def live(self, state: Beams) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Units that later frames will not change, and the best prefix so far.
+
+        Settled is what all live prefixes share but those that can no longer win: a prefix that ends like another (same
+        last unit, same state of the lexicon) and is less likely both after a blank and after the unit goes on like it and
+        stays behind. Behind by the log of the number of prefixes: that many could add up (a margin, no
+        proof: what goes on like it may fall out of a narrow beam). With a lexicon a word is settled
+        as a whole, since its beginning may yet prove to be no word's.
+        """
+        from ..kernels.ctc_beam import DEPTH, SPELLED, UNIT, WORDS, shared, spell
+
+        best, rows = spell(state.tree, state.nodes[0]).tolist(), state.tree[state.nodes]
+        bonus = self.config.length_bonus * rows[:, DEPTH] + self.config.word_bonus * rows[:, WORDS]
+        behind = np.log(max(2, len(rows)))
+        lost = np.ones((len(rows), len(rows)), bool)               # [which, to whom]
+        for column in (UNIT, SPELLED):
+            lost &= rows[:, column, None] == rows[:, column]
+        for part in (state.blank, state.label):
+            lost &= (part + bonus)[:, None] + behind <= part + bonus
+        settled = len(spell(state.tree, shared(state.tree, state.nodes[~lost.any(axis=1)])))
+        if self.lexicon is not None:
+            ends = [i for i, after in enumerate(_states(self.lexicon, best[:settled])) if after == 0]
+            settled = ends[-1]
+        return tuple(best[:settled]), tuple(best)
+
     def _whole(self, state: Beams) -> np.ndarray:
         """Which of the live prefixes end with a whole word, best first."""
         from ..kernels.ctc_beam import DEPTH, SPELLED
@@ -127,3 +152,11 @@ class CtcBeam:
 
 def _limit(threshold: float | None) -> float:
     return np.inf if threshold is None else float(threshold)
+
+
+def _states(lexicon: Lexicon, units: list[int]) -> list[int]:
+    """The lexicon's state before each unit, and after the last."""
+    states = [0]
+    for unit in units:
+        states.append(int(lexicon.next[states[-1], unit]))
+    return states

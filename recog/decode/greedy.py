@@ -24,6 +24,8 @@ class BestPath:
     frames: int = 0
     units: tuple[np.ndarray, ...] = ()        # the best unit of each frame
     scores: tuple[np.ndarray, ...] = ()       # and its log-probability
+    said: tuple[int, ...] = ()                # repeats collapsed, blanks dropped
+    last: int = 0                             # the unit of the last frame
 
 
 class Greedy:
@@ -45,8 +47,10 @@ class Greedy:
         """log_probs: [T, V], natural log, each row sums to one. Raises DataError."""
         log_probs = checked(log_probs, state.size, first=state.frames)
         best = log_probs.argmax(axis=1)
+        new = best[(best != np.append(state.last, best[:-1])) & (best != 0)]
         return BestPath(size=log_probs.shape[1], frames=state.frames + len(best),
-                        units=(*state.units, best), scores=(*state.scores, log_probs[np.arange(len(best)), best]))
+                        units=(*state.units, best), scores=(*state.scores, log_probs[np.arange(len(best)), best]),
+                        said=(*state.said, *new.tolist()), last=int(best[-1]) if len(best) else state.last)
 
     def finish(self, state: BestPath) -> list[Hypothesis]:
         """One hypothesis. The state stays usable: more steps may follow."""
@@ -63,3 +67,7 @@ class Greedy:
                            parts={"acoustic": score, "lm": 0.0, "length": 0.0},
                            spans=tuple(zip(starts.tolist(), ends.tolist())),
                            confidence=run_confidence(scores, starts, ends))]
+
+    def live(self, state: BestPath) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Units that no later frame can change, and the best answer so far, which begins with them: here, all of it."""
+        return state.said, state.said

@@ -227,3 +227,16 @@ def spell(tree, node):
         units[at] = tree[node, UNIT]
         node = tree[node, PARENT]
     return units
+
+
+@njit(cache=True, nogil=True)
+def shared(tree, nodes):
+    """The last node that all of these descend from."""
+    found = nodes[0]
+    for node in nodes[1:]:
+        while node != found:
+            if tree[node, DEPTH] >= tree[found, DEPTH]:
+                node = tree[node, PARENT]
+            else:
+                found = tree[found, PARENT]
+    return found
