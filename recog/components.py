@@ -10,9 +10,12 @@ from .errors import ConfigError
 
 CATALOGUE: dict[str, dict[str, str]] = {
     "encoder": {"blstm": "recog.encoders.blstm:Blstm"},
-    "head": {"ctc": "recog.heads.ctc:Ctc"},
+    "head": {"ctc": "recog.heads.ctc:Ctc",
+             "transducer": "recog.heads.transducer:Transducer"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",
                 "beam": "recog.decode.ctc_beam:CtcBeam"},
+    "transducer decoder": {"greedy": "recog.decode.transducer:TransducerGreedy",
+                           "beam": "recog.decode.transducer:TransducerBeam"},
     "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise"},
 }
 
@@ -24,6 +27,11 @@ def find(kind: str, name: str) -> Any:
         raise ConfigError(f"unknown {kind} '{name}'{nearest(name, names)}")
     module, _, attribute = names[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def section(kind: str, head: str) -> str:
+    """Where in the catalogue the parts of this kind stand that go with a head; CTC's decoders have no mark."""
+    return f"{head} {kind}" if f"{head} {kind}" in CATALOGUE else kind
 
 
 def nearest(word: str, choices) -> str:

@@ -17,7 +17,7 @@ LAYERS = [
     ["features", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "optim", "checkpoint", "progress", "train", "evaluation", "hooks"],
+    ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "evaluation", "hooks"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "api", "bulk", "formats", "catalog", "doctor", "inspection"],
     ["cli", "__main__", "__init__", "testing"],
 ]

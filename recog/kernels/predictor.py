@@ -40,20 +40,25 @@ class Predictor:
     def start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """h, c [1, H] and p [1, E] before the first label."""
         zeros = np.zeros((1, self.cells), np.float32)
-        return self.step(zeros, zeros, np.zeros(1, np.int64))
+        return self.step(self.recur(zeros), zeros, np.zeros(1, np.int64))
 
-    def step(self, h: np.ndarray, c: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def recur(self, h: np.ndarray) -> np.ndarray:
+        """What the gates get from h [K, H], whichever label follows: [K, 4H]. The dear part of a step."""
+        return h @ self.recurrent
+
+    def step(self, recurred: np.ndarray, c: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """h, c [K, H] and p [K, E] after one more label each, units [K]."""
-        gates = h @ self.recurrent
-        gates += self.inputs[units]
-        i, f, g, o = (gates[:, k * self.cells:(k + 1) * self.cells] for k in range(4))
-        if self.peepholes is not None:
-            i += self.peepholes[0] * c
-            f += self.peepholes[1] * c
-        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-        if self.peepholes is not None:
-            o += self.peepholes[2] * c
-        h = _sigmoid(o) * np.tanh(c)
+        H, peepholes = self.cells, self.peepholes
+        gates = recurred + self.inputs[units]
+        if peepholes is not None:
+            gates[:, :H] += peepholes[0] * c
+            gates[:, H:2 * H] += peepholes[1] * c
+        gates[:, :2 * H] *= 0.5
+        np.tanh(gates[:, :3 * H], out=gates[:, :3 * H])
+        i, f, g = (gates[:, k * H:(k + 1) * H] for k in range(3))
+        c = 0.5 * ((f + 1) * c + (i + 1) * g)                      # (1 + tanh(x / 2)) / 2 is the gates' sigmoid
+        o = gates[:, 3 * H:] if peepholes is None else gates[:, 3 * H:] + peepholes[2] * c
+        h = 0.5 * (np.tanh(0.5 * o) + 1) * np.tanh(c)
         return h, c, h @ self.project
 
     def log_probs(self, emission: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -70,7 +75,8 @@ class Predictor:
         """Log-probabilities of the blank and of the next label in every node, [T, U + 1] each; emissions [T, E]."""
         states, nodes = [self.start()], len(units) + 1
         for unit in units:
-            states.append(self.step(*states[-1][:2], np.array([unit])))
+            h, c, _ = states[-1]
+            states.append(self.step(self.recur(h), c, np.array([unit])))
         p, following = np.concatenate([state[2] for state in states]), np.append(np.asarray(units, np.int64), 0)
         blank, label = np.empty((2, len(emissions), nodes))
         step = max(1, BLOCK // nodes)
@@ -79,6 +85,3 @@ class Predictor:
             blank[t:t + step], label[t:t + step] = rows[:, :, 0], rows[:, np.arange(nodes), following]
         return blank, label
 
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * x) + np.float32(0.5)
