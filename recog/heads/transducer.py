@@ -72,7 +72,7 @@ class Transducer(nn.Module):
         if self.to_units is None:
             nats = transducer.additive(f, g, batch.y, encoded.n, batch.y_len)
         else:
-            nats = transducer.hidden(f, g, self.to_units.weight, self.to_units.bias, batch.y, encoded.n, batch.y_len,
+            nats = transducer.hidden(f, g, self.to_units.weight.float(), self.to_units.bias.float(), batch.y, encoded.n, batch.y_len,
                                      self.config.memory_mb)
         return Loss(nats, {"transducer": nats.item()}, len(batch.ids))
 
