@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .table import machine, markdown, plain
 
-NAMES = ("blstm", "training", "transcribe", "startup", "decoding")
+NAMES = ("blstm", "training", "transcribe", "startup", "decoding", "transducer")
 
 
 def main() -> int:
