@@ -88,11 +88,11 @@ class Transducer(nn.Module):
     def predictor(self) -> Predictor:
         """A copy for decoders, without torch."""
         lstm, H = self.prediction.forwards, self.config.prediction_units
-        weights = {name: w.detach().cpu().float().numpy().copy() for name, w in lstm.named_parameters()}
+        weights = {name.removesuffix("_l0"): w.detach().cpu().float().numpy().copy() for name, w in lstm.named_parameters()}
         biases = sum(w for name, w in weights.items() if name.startswith("bias"))
-        inputs = np.concatenate([np.zeros((1, 4 * H), np.float32), weights["weight_ih_l0"].T]) + biases
+        inputs = np.concatenate([np.zeros((1, 4 * H), np.float32), weights["weight_ih"].T]) + biases
         output = bias = None
         if self.to_units is not None:
             output, bias = (np.ascontiguousarray(w.detach().cpu().float().numpy().T) for w in self.to_units.parameters())
-        return Predictor(inputs, np.ascontiguousarray(weights["weight_hh_l0"].T), weights.get("peepholes"),
+        return Predictor(inputs, np.ascontiguousarray(weights["weight_hh"].T), weights.get("peepholes"),
                          np.ascontiguousarray(self.from_labels.weight.detach().cpu().float().numpy().T), output, bias)
