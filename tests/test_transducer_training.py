@@ -29,27 +29,27 @@ def tiny(joint, seed=1, units=5):
     return build(replace(CONFIG, encoder=encoder, head=head), units)
 
 
-@pytest.mark.parametrize("joint", ["additive", "hidden"])
-def test_it_learns_to_read_digits(tmp_path, joint):
+@pytest.mark.parametrize("joint, epochs", [("additive", 16), ("hidden", 12)])
+def test_it_learns_to_read_digits(tmp_path, joint, epochs):
     corpus = spelled(tmp_path / "store")
-    config = replace(FAST, epochs=20, evaluate_every=10, batch=BatchConfig(utterances=4))
+    config = replace(FAST, epochs=epochs, evaluate_every=epochs, batch=BatchConfig(utterances=4))
     (tmp_path / "run").mkdir()
     ended = train(tiny(joint), corpus.examples(config), corpus.evaluate(config), config, tmp_path / "run")
-    assert ended.best < 0.2
+    assert ended.best < 0.3                                       # of digits wrong; at random it is about 1
 
 
 def test_the_prediction_network_learns_what_follows():
     texts = [[1, 2, 3, 4], [2, 3], [3, 4, 1, 2, 3], [1], [4, 1, 2]] * 8
 
-    def trained(seed):
+    def trained(seed, epochs):
         torch.manual_seed(0)
-        head, said = Transducer(TransducerConfig(prediction_units=12, pretrain_epochs=60), 3, 5), []
+        head, said = Transducer(TransducerConfig(prediction_units=12, pretrain_epochs=epochs), 3, 5), []
         others = {name: w.clone() for name, w in head.state_dict().items() if not name.startswith("prediction")}
         pretrain(head, texts, seed, said.append)
         assert all(torch.equal(w, head.state_dict()[name]) for name, w in others.items())
         return head.state_dict(), [float(line.split()[-4]) for line in said]
 
-    (weights, losses), (again, _), (other, _) = trained(1), trained(1), trained(2)
+    (weights, _), (again, _), (other, _), (_, losses) = trained(1, 3), trained(1, 3), trained(2, 3), trained(1, 60)
     assert len(losses) == 60 and losses[0] > 1.5 and losses[-1] < 1.2       # the entropy of a first unit and of an end remains
     assert all(torch.equal(w, again[name]) for name, w in weights.items())
     assert not torch.equal(weights["prediction.forwards.weight_hh_l0"], other["prediction.forwards.weight_hh_l0"])
