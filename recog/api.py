@@ -15,7 +15,7 @@ import torch
 from . import audio
 from .answers import transcript
 from .batching import BatchConfig, pad, plan
-from .components import find
+from .components import find, section
 from .config import Component
 from .decode import decode, make
 from .errors import ConfigError, RecogError
@@ -122,8 +122,8 @@ class Transcriber:
         for members in plan(np.array([len(frames) for *_, frames in pieces]), options.batch, None):
             chosen = [pieces[i] for i in members]
             batch = pad([file.id for file, *_ in chosen], [frames for *_, frames in chosen], [()] * len(chosen))
-            log_probs, n = self.loaded.model.log_probs(batch.x.to(self.device), batch.x_len.to(self.device))
-            for (file, number, start, _), rows, length in zip(chosen, log_probs.cpu().numpy(), n.tolist()):
+            emissions, n = self.loaded.model.emissions(batch.x.to(self.device), batch.x_len.to(self.device))
+            for (file, number, start, _), rows, length in zip(chosen, emissions.cpu().numpy(), n.tolist()):
                 file.answers[number] = [transcript(self.loaded, file.id, file.source, h, start)
                                         for h in decode(decoder, rows[:length])]
 
@@ -143,7 +143,7 @@ class Transcriber:
         chosen = self.loaded.config.decoder
         kind = options.decoder or ("beam" if options.nbest > 1 or options.beam is not None else chosen.kind)
         if kind != chosen.kind:
-            chosen = Component(kind, find("decoder", kind).Config())
+            chosen = Component(kind, find(section("decoder", self.loaded.config.head.kind), kind).Config())
         wanted = {"nbest": options.nbest} if options.nbest > 1 else {}
         if options.beam is not None:
             wanted["beam"] = options.beam
@@ -155,7 +155,7 @@ class Transcriber:
             raise ConfigError(f"the decoder '{kind}' gives one answer and has no beam", hint="choose --decoder beam") from None
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
-        return make(Component(kind, config), self.loaded.units, self.loaded.words)
+        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor())
 
 
 def _device(name: str) -> torch.device:

@@ -10,10 +10,13 @@ from .errors import ConfigError
 
 CATALOGUE: dict[str, dict[str, str]] = {
     "encoder": {"blstm": "recog.encoders.blstm:Blstm"},
-    "head": {"ctc": "recog.heads.ctc:Ctc"},
+    "head": {"ctc": "recog.heads.ctc:Ctc",
+             "transducer": "recog.heads.transducer:Transducer"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",
                 "beam": "recog.decode.ctc_beam:CtcBeam",
                 "prefix": "recog.decode.prefix:PrefixSearch"},
+    "transducer decoder": {"greedy": "recog.decode.transducer:TransducerGreedy",
+                           "beam": "recog.decode.transducer:TransducerBeam"},
     "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise",
              "adaptive_weight_noise": "recog.hooks.adaptive_weight_noise:AdaptiveWeightNoise"},
 }
@@ -26,6 +29,11 @@ def find(kind: str, name: str) -> Any:
         raise ConfigError(f"unknown {kind} '{name}'{nearest(name, names)}")
     module, _, attribute = names[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def section(kind: str, head: str) -> str:
+    """Where in the catalogue the parts of this kind stand that go with a head; CTC's decoders have no mark."""
+    return f"{head} {kind}" if f"{head} {kind}" in CATALOGUE else kind
 
 
 def nearest(word: str, choices) -> str:

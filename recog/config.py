@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from .components import find, nearest
+from .components import find, nearest, section
 from .errors import ConfigError
 
 
@@ -28,7 +28,10 @@ class Component:
 
 
 def component(of: str, default: str | None = None) -> Any:
-    """A dataclass field that holds a Component, or a tuple of them, from the catalogue's section `of`."""
+    """A dataclass field that holds a Component, or a tuple of them, from the catalogue's section `of`.
+
+    A "decoder" is looked up among those of the head that stands before it in the same dataclass.
+    """
     if default is None:
         return dataclasses.field(metadata={"of": of})
     return dataclasses.field(metadata={"of": of},
@@ -54,8 +57,8 @@ def override(table: dict[str, Any], assignment: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text.strip()
     *sections, key = path.strip().split(".")
-    for section in sections:
-        table = table.setdefault(section, {})
+    for name in sections:
+        table = table.setdefault(name, {})
         if not isinstance(table, dict):
             raise ConfigError(f"'{section}' in '{assignment}' is not a section", where="--set")
     table[key] = value
@@ -100,7 +103,9 @@ def _dataclass(cls: type, table: Any, path: str, faults: list[str]) -> Any:
     values = {}
     for key, field in fields.items():
         if key in table:
-            values[key] = _value(_hints(cls)[key], table[key], path + key, field.metadata, faults)
+            head = values.get("head") or (fields["head"].default_factory() if "head" in fields else None)
+            metadata = {"of": section(field.metadata["of"], head.kind)} if head and "of" in field.metadata else field.metadata
+            values[key] = _value(_hints(cls)[key], table[key], path + key, metadata, faults)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             faults.append(f"{path}{key}: missing")
     if len(faults) > before:

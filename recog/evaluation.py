@@ -13,7 +13,7 @@ from torch import nn
 from .batching import BatchConfig
 from .config import Component
 from .decode import decode, make
-from .decode.greedy import Greedy
+from .decode.greedy import GreedyConfig
 from .examples import Example, Examples
 from .exports import ctm, stm
 from .files import write_text
@@ -36,29 +36,31 @@ class DevelopmentSet:
     def __call__(self, model: nn.Module) -> dict[str, float]:
         total, references, answers = 0.0, [], []
         device = next(model.parameters()).device
+        greedy = make(Component("greedy", GreedyConfig()), self.units, (), model.predictor())
         for batch in self.examples.in_order():
             batch = to_device(batch, device)
             total += model.loss(batch).total.item()
-            log_probs, n = model.log_probs(batch.x, batch.x_len)
-            for id, rows, length in zip(batch.ids, log_probs.cpu().numpy(), n.tolist()):
+            emissions, n = model.emissions(batch.x, batch.x_len)
+            for id, rows, length in zip(batch.ids, emissions.cpu().numpy(), n.tolist()):
                 references.append(self.texts[id])
-                answers.append(self.units.decode(decode(Greedy(), rows[:length])[0].units))
+                answers.append(self.units.decode(decode(greedy, rows[:length])[0].units))
         return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit, self.fold)}
 
 
 def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Sequence[Component],
                  out: Path) -> dict[str, float]:
-    """Writes reference.tsv, DECODER.tsv and the log-probabilities of a split; gives each decoder's real-time factor."""
+    """Writes reference.tsv, DECODER.tsv and (for CTC) the log-probabilities of a split; gives each decoder's real-time factor."""
     out.mkdir(exist_ok=True)
-    found = log_probs_of(loaded, store, [u.id for u in utterances])
-    write_shard(out / "log_probs", 0, ((id, 0, rows) for id, rows in found.items()))
+    found, predictor = emissions_of(loaded, store, [u.id for u in utterances]), loaded.model.predictor()
+    if predictor is None:
+        write_shard(out / "log_probs", 0, ((id, 0, rows) for id, rows in found.items()))
     write_text(out / "reference.tsv", "".join(f"{u.id}\t{u.text}\n" for u in utterances))
     times = {u.id: store.length(u.id) * loaded.config.features.step_ms / 1000 for u in utterances}
     seconds = sum(times.values())
     write_text(out / "reference.stm", stm(utterances, times))
     factors = {}
     for name, component in named(decoders).items():
-        decoder = make(component, loaded.units, loaded.words)
+        decoder = make(component, loaded.units, loaded.words, predictor)
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
         answers = {id: decode(decoder, rows)[0] for id, rows in found.items()}
@@ -78,13 +80,13 @@ def named(decoders: Sequence[Component]) -> dict[str, Component]:
 
 
 @torch.inference_mode()
-def log_probs_of(loaded: LoadedModel, store: Store, ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """[T, V] for each utterance, in the order given."""
+def emissions_of(loaded: LoadedModel, store: Store, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """[T, E] for each utterance, in the order given."""
     examples = Examples(store, [Example(id, ()) for id in ids], loaded.config.features, loaded.normalizer, BatchConfig())
     device = next(loaded.model.parameters()).device
     found = {}
     for batch in examples.in_order():
         batch = to_device(batch, device)
-        log_probs, n = loaded.model.log_probs(batch.x, batch.x_len)
-        found.update((id, rows[:length]) for id, rows, length in zip(batch.ids, log_probs.cpu().numpy(), n.tolist()))
+        emissions, n = loaded.model.emissions(batch.x, batch.x_len)
+        found.update((id, rows[:length]) for id, rows, length in zip(batch.ids, emissions.cpu().numpy(), n.tolist()))
     return {id: found[id] for id in ids}

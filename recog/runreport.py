@@ -222,6 +222,8 @@ def _examples(found: Findings) -> str:
 
 def _posteriors(found: Findings, split: str, id: str, reference: str) -> tuple[str, list[str]]:
     """The pictures of an utterance, and facts for its title."""
+    if found.info.get("config", {}).get("head", {}).get("kind", "ctc") != "ctc":
+        return note("What a transducer hears in a frame depends on what it has written, so there are no curves by frame."), []
     try:
         store = Store(found.folder / "decode" / split / "log_probs")
         log_probs = store.frames(id) if id in store else np.zeros((0, 1))

@@ -19,15 +19,16 @@ from .examples import Example, Examples
 from .experiment import Experiment
 from .features import Normalizer
 from .files import alone, digest, digest_of, read_json
-from .heads.ctc import frames_needed
 from .ledger import Stage, run as run_stage, say
 from .models.recognizer import build
 from .perturb import PerturbConfig
 from .phases import phases, train_phases
+from .pretrain import pretrain
 from .recipe import Recipe, find as find_recipe
 from .store import Store
 from .text import Units, learn
 from .train import TrainConfig
+from .types import Head
 
 STAGES = ("prepare", "features", "units", "train", "decode", "score")
 
@@ -171,12 +172,14 @@ def _train_model(run: Run, out: Path, device: torch.device, variant: str | None)
     if config.initial:
         for w in model.parameters():
             nn.init.uniform_(w, -config.initial, config.initial)
+    if getattr(experiment.head.config, "pretrain_epochs", 0) and not (out / "state").exists():
+        pretrain(model.head, [units.encode(u.text, where=f"utterance '{u.id}'") for u in utterances["train"]], config.seed, say)
     started = modeldir.start_from(model, units, config.start) if config.start else None
     model.to(device)
 
     def examples(split: str, config: TrainConfig, perturb: PerturbConfig) -> Examples:
         rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'"))) for u in utterances[split]]
-        refuse_short(rows, store, experiment, out / "too_short.txt")
+        refuse_unfit(rows, store, experiment, model.head, out / "unfit.txt")
         return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed)
 
     training = examples("train", config, config.perturb)
@@ -196,19 +199,19 @@ def _train_model(run: Run, out: Path, device: torch.device, variant: str | None)
             "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
 
 
-def refuse_short(rows: list[Example], store: Store, experiment: Experiment, listing: Path) -> None:
-    """Raises DataError when an utterance has fewer frames out of the encoder than CTC needs for its labels."""
+def refuse_unfit(rows: list[Example], store: Store, experiment: Experiment, head: Head, listing: Path) -> None:
+    """Raises DataError when an utterance has frames out of the encoder from which the head cannot learn its labels."""
     per_frame = experiment.features.stack
     for factor in getattr(experiment.encoder.config, "subsample", ()):
         per_frame *= factor
-    short = [(row.id, frames, needed) for row in rows
-             for frames in [min(-(-store.length(row.id, view) // per_frame) for view in range(store.views(row.id)))]
-             for needed in [frames_needed(row.labels)] if frames < needed]
-    if short:
-        listing.write_text("".join(f"{id}\t{frames} frames\t{needed} needed\n" for id, frames, needed in short))
-        raise DataError(f"{len(short)} utterances are too short for their text: "
-                        + ", ".join(f"'{id}' ({frames} frames, {needed} needed)" for id, frames, needed in short[:3]),
-                        where=listing, hint="leave them out in prepare, or join fewer frames (features.stack, encoder.subsample, views.speeds)")
+    unfit = [(row.id, reason) for row in rows
+             for reason in [next(filter(None, (head.unfit(-(-store.length(row.id, view) // per_frame), row.labels)
+                                               for view in range(store.views(row.id)))), "")] if reason]
+    if unfit:
+        listing.write_text("".join(f"{id}\t{reason}\n" for id, reason in unfit))
+        raise DataError(f"{len(unfit)} utterances cannot be learned: "
+                        + ", ".join(f"'{id}' ({reason})" for id, reason in unfit[:3]), where=listing,
+                        hint="leave them out in prepare, or change features.stack, encoder.subsample, views.speeds or head.memory_mb")
 
 
 def _decode(run: Run, done: dict, device: torch.device) -> Planned:

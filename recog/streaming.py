@@ -91,7 +91,7 @@ class Stream:
     def _emissions(self, h: Tensor) -> np.ndarray:
         """What the decoder takes, of the encoder's outputs h [1, T, D]."""
         n = torch.tensor([h.shape[1]], device=h.device)
-        return self.loaded.model.head.log_probs(Encoded(h, n))[0].cpu().numpy()
+        return self.loaded.model.head.emissions(Encoded(h, n))[0].cpu().numpy()
 
     def _shown(self, found: Hypothesis) -> Transcript:
         shown = transcript(self.loaded, self.name, "-", found)

@@ -1,7 +1,7 @@
 """The records that flow through recog, and the six protocols that its parts satisfy.
 
-    corpus --prepare--> Utterance --features--> Batch --encoder--> Encoded --head--> log-probs | Loss
-    log-probs --decoder--> Hypothesis --units, times--> Transcript --score--> Report
+    corpus --prepare--> Utterance --features--> Batch --encoder--> Encoded --head--> emissions | Loss
+    emissions --decoder--> Hypothesis --units, times--> Transcript --score--> Report
 
 Shapes: B utterances in a batch, T frames, D features, U labels, V units (the blank is unit 0).
 """
@@ -121,11 +121,17 @@ class Encoder(Protocol):
 
 
 class Head(Protocol):
-    """Turns `Encoded` into a loss for training and into log-probabilities for decoding."""
+    """Turns `Encoded` into a loss for training and into emissions for its decoders.
+
+    CTC's emissions are log-probabilities. A transducer's are what the frames contribute; its decoders also get
+    `predictor()`, an array copy of what the labels contribute and of how the two are joined.
+    """
 
     def loss(self, encoded: Encoded, batch: Batch) -> Loss: ...
 
-    def log_probs(self, encoded: Encoded) -> Tensor: ...          # [B, T, V], rows sum to one
+    def emissions(self, encoded: Encoded) -> Tensor: ...          # [B, T, E]
+
+    def unfit(self, frames: int, labels: Sequence[int]) -> str: ...   # why an utterance cannot be learned, or ""
 
 
 class LanguageModel(Protocol):
@@ -143,7 +149,7 @@ class Decoder(Protocol):
 
     def begin(self) -> Any: ...
 
-    def step(self, state: Any, log_probs: ndarray) -> Any: ...     # [T, V], natural log, rows sum to one
+    def step(self, state: Any, emissions: ndarray) -> Any: ...     # [T, E]; for CTC: natural log, rows sum to one
 
     def finish(self, state: Any) -> Sequence[Hypothesis]: ...      # best first, at least one
 

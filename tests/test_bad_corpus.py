@@ -119,10 +119,10 @@ def test_a_test_transcript_with_an_unknown_unit_only_counts_as_an_error(tmp_path
 def test_utterances_too_short_for_their_labels_are_listed(tmp_path):
     lengths = {"train2": 0.045, "train6": 0.035}                  # 3 and 2 frames for '20' and '201'
     line = refused(tmp_path, seconds=lambda id: lengths.get(id, 0.5))
-    assert "1 utterances are too short" in line and "'train6' (2 frames, 3 needed)" in line and "train2" not in line
-    listing = (tmp_path / "exp" / "mine" / "ctc" / "train" / "too_short.txt").read_text()
-    assert listing == "train6\t2 frames\t3 needed\n"
-    assert "too_short.txt" in line and "leave them out" in line
+    assert "1 utterances cannot be learned" in line and "'train6' (2 frames, 3 needed)" in line and "train2" not in line
+    listing = (tmp_path / "exp" / "mine" / "ctc" / "train" / "unfit.txt").read_text()
+    assert listing == "train6\t2 frames, 3 needed\n"
+    assert "unfit.txt" in line and "leave them out" in line
 
 
 def test_subsampling_counts_when_utterances_are_too_short(tmp_path):

@@ -90,8 +90,8 @@ def test_frames_needed_by_hand(sequence, frames):
 
 def test_rows_are_log_probabilities_also_from_half_precision():
     encoded, _ = example([(5, (1,)), (3, (2,))])
-    log_probs = head().log_probs(encoded)
+    log_probs = head().emissions(encoded)
     assert log_probs.dtype == torch.float32 and log_probs.shape == (2, 5, UNITS)
     assert torch.allclose(log_probs.exp().sum(2), torch.ones(2, 5), atol=1e-6)
-    half = head().to(torch.bfloat16).log_probs(Encoded(encoded.h.bfloat16(), encoded.n))
+    half = head().to(torch.bfloat16).emissions(Encoded(encoded.h.bfloat16(), encoded.n))
     assert half.dtype == torch.float32 and torch.allclose(half.exp().sum(2), torch.ones(2, 5), atol=1e-6)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from recog.config import build as build_config
+from recog.layers import transducer
 from recog.layers.lstm import CELLS
 from recog.layers.peephole import PeepholeLstm, plain
 from recog.models.recognizer import RecognizerConfig, build
@@ -73,3 +74,43 @@ def test_the_peephole_kernels_give_what_the_equations_give(B, H, clip):
     expected = results(lambda inputs: plain(*inputs, clip), [each.double() for each in given])
     for a, b in zip(results(by_kernel, given), expected, strict=True):
         assert float((a.double() - b).abs().max()) <= 1e-4 * float(b.abs().max())
+
+
+@pytest.mark.parametrize("joint", ["additive", "hidden"])
+def test_the_transducer_loss_and_gradients_are_those_of_the_cpu(joint):
+    """Extreme logits in one utterance: the weak sums take their own way on the GPU too."""
+    generator = torch.Generator().manual_seed(0)
+    n, u, y = torch.tensor([50, 31, 7]), torch.tensor([9, 0, 4]), torch.randint(1, 20, (3, 9), generator=generator)
+    width = 20 if joint == "additive" else 12
+    inputs = [torch.randn(*shape, generator=generator) for shape in ((3, 50, width), (3, 10, width))]
+    inputs[0][2] *= 60
+    inputs[1][2] *= 60
+    inputs += [torch.randn(20, 12, generator=generator), torch.randn(20, generator=generator)] if joint == "hidden" else []
+    results = []
+    for device in ("cpu", "cuda"):
+        here = [each.detach().to(device).requires_grad_() for each in inputs]
+        sizes = [each.to(device) for each in (y, n, u)]
+        for memory_mb in (128, 0.05):
+            loss = transducer.additive(*here, *sizes) if joint == "additive" else transducer.hidden(*here, *sizes, memory_mb)
+            results.append((loss.item(), [each.cpu() for each in torch.autograd.grad(loss, here)]))
+    for loss, gradients in results[1:]:
+        assert loss == pytest.approx(results[0][0], rel=1e-5)
+        for a, b in zip(gradients, results[0][1]):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
+def test_a_transducer_learns_in_mixed_precision():
+    torch.manual_seed(0)
+    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 1, "units": 32},
+                                             "head": {"kind": "transducer", "prediction_units": 16, "joint_units": 32}}, "test")
+    model = build(config, 12).to("cuda").train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    held, losses = to_device(batch(), torch.device("cuda")), []
+    for _ in range(60):
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = model.loss(held)
+        optimizer.zero_grad()
+        loss.total.backward()
+        optimizer.step()
+        losses.append(loss.total.item())
+    assert losses[-1] < losses[0] / 3

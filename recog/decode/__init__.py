@@ -1,4 +1,4 @@
-"""Search: log-probabilities in, hypotheses out. A decoder knows of no network, file or device."""
+"""Search: a head's emissions in, hypotheses out. A decoder knows of no file or device, and of a network only arrays."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from ..config import Component
+    from ..kernels.predictor import Predictor
     from ..text import Units
     from ..types import Decoder, Hypothesis
 
 
-def decode(decoder: Decoder, log_probs: ndarray) -> list[Hypothesis]:
-    """The hypotheses for a whole utterance, best first. log_probs: [T, V], natural log, rows sum to one."""
-    return list(decoder.finish(decoder.step(decoder.begin(), log_probs)))
+def decode(decoder: Decoder, emissions: ndarray) -> list[Hypothesis]:
+    """The hypotheses for a whole utterance, best first. emissions: [T, E]; for CTC log-probabilities [T, V], rows sum to one."""
+    return list(decoder.finish(decoder.step(decoder.begin(), emissions)))
 
 
-def make(component: Component, units: Units, words: Sequence[str]) -> Decoder:
-    """The decoder that a setting names. `words`: the model's lexicon, used if the decoder asks for one."""
+def make(component: Component, units: Units, words: Sequence[str], predictor: Predictor | None = None) -> Decoder:
+    """The decoder that a setting names. words: the model's lexicon, if the decoder asks for one; predictor: a transducer's."""
     from ..components import find
     from ..errors import ConfigError
 
+    if predictor is not None:
+        return find("transducer decoder", component.kind)(component.config, predictor)
     cls = find("decoder", component.kind)
     if not getattr(component.config, "lexicon", False):
         return cls(component.config)

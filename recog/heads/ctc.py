@@ -25,14 +25,19 @@ class Ctc(nn.Module):
         super().__init__()
         self.output = nn.Linear(input_size, units)
 
-    def log_probs(self, encoded: Encoded) -> Tensor:
-        """[B, T, V], natural log, each row sums to one; rows beyond a sequence's end mean nothing."""
+    def emissions(self, encoded: Encoded) -> Tensor:
+        """For decoders: log-probabilities [B, T, V], natural log, each row sums to one; rows beyond a sequence's end mean nothing."""
         return self.output(encoded.h).float().log_softmax(2)
 
     def loss(self, encoded: Encoded, batch: Batch) -> Loss:
-        nats = functional.ctc_loss(self.log_probs(encoded).transpose(0, 1), batch.y, encoded.n, batch.y_len,
+        nats = functional.ctc_loss(self.emissions(encoded).transpose(0, 1), batch.y, encoded.n, batch.y_len,
                                    reduction="sum")
         return Loss(nats, {"ctc": nats.item()}, len(batch.ids))
+
+    def unfit(self, frames: int, labels: Sequence[int]) -> str:
+        """Why an utterance cannot be learned; '' when it can."""
+        needed = frames_needed(labels)
+        return f"{frames} frames, {needed} needed" if frames < needed else ""
 
 
 def frames_needed(labels: Sequence[int]) -> int:

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from ..components import find
 from ..config import Component, component
+from ..errors import ModelError
 from ..features import FeatureConfig
+from ..kernels.predictor import Predictor
 from ..text import UnitsConfig
 from ..types import Batch, Encoder, Head, Loss
 
@@ -40,10 +42,20 @@ class Recognizer(nn.Module):
         return loss
 
     @torch.inference_mode()
-    def log_probs(self, x: Tensor, x_len: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, V] and true lengths [B]; natural log, rows sum to one."""
+    def emissions(self, x: Tensor, x_len: Tensor) -> tuple[Tensor, Tensor]:
+        """What the head's decoders read, [B, T, E], and true lengths [B]."""
         encoded = self.encoder(x, x_len)
-        return self.head.log_probs(encoded), encoded.n
+        return self.head.emissions(encoded), encoded.n
+
+    def log_probs(self, x: Tensor, x_len: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T, V] and true lengths [B]; natural log, rows sum to one. Raises ModelError when the head has none (a transducer)."""
+        if self.predictor() is not None:
+            raise ModelError("is a transducer: what it hears in a frame depends on what was written before", hint="this needs a CTC model")
+        return self.emissions(x, x_len)
+
+    def predictor(self) -> Predictor | None:
+        """What decoders need of the head beside its emissions, without torch; None: nothing, they are log-probabilities."""
+        return self.head.predictor() if hasattr(self.head, "predictor") else None
 
 
 def build(config: RecognizerConfig, units: int) -> Recognizer:
