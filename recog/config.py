@@ -60,7 +60,7 @@ def override(table: dict[str, Any], assignment: str) -> None:
     for name in sections:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"'{section}' in '{assignment}' is not a section", where="--set")
+            raise ConfigError(f"'{name}' in '{assignment}' is not a section", where="--set")
     table[key] = value
 
 
