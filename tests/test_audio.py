@@ -157,7 +157,7 @@ def test_mp3_of_variable_rate_without_a_length_is_read_to_its_end(rate, channels
     sound[:rate * 3] *= 1e-4                     # the first frames are small: a guess from them goes wrong
     data = encoded("MP3", sound, rate)
     bare = data[data.index(data[:2], 4):]
-    while audio._kind(bare[:4]) != "MP3":
+    while audio.sniff(bare[:4]) != "MP3":
         bare = bare[bare.index(data[:2], 1):]
     assert b"Xing" not in bare and b"Info" not in bare
     for content in (bare, b"ID3\x04\0\0\0\0\x02\0" + bytes(256) + bare):
