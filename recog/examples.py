@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Iterator, NamedTuple, Protocol, Sequence
 
 import numpy as np
 
@@ -21,16 +21,35 @@ class Example:
 
     id: str
     labels: tuple[int, ...]
+    speaker: str = ""
+    words: int = 0
+
+
+class Splices(Protocol):
+    """Makes new utterances of words of old ones: splice.py."""
+
+    def draw(self, speaker: str, count: int, rng: np.random.Generator): ...
+
+
+class Drawn(NamedTuple):
+    """An example as one epoch has it: stretches of stored frames, one after the other."""
+
+    parts: tuple[tuple[str, int, int, int], ...]     # (utterance, view, first frame, end)
+    labels: tuple[int, ...]
+
+    @property
+    def frames(self) -> int:
+        return sum(end - first for _, _, first, end in self.parts)
 
 
 class Examples:
-    """Each epoch shuffles, picks one stored view per utterance and perturbs it anew, all from (seed, epoch)."""
+    """Each epoch shuffles, picks one stored view per utterance (or splices one) and perturbs it anew, all from (seed, epoch)."""
 
     def __init__(self, store: Store, examples: Sequence[Example], features: FeatureConfig, normalizer: Normalizer | None,
-                 batching: BatchConfig, perturbing: PerturbConfig = PerturbConfig(), seed: int = 0):
+                 batching: BatchConfig, perturbing: PerturbConfig = PerturbConfig(), seed: int = 0, splices: Splices | None = None):
         self.store, self.examples = store, list(examples)
         self.features, self.normalizer = features, normalizer
-        self.batching, self.perturbing, self.seed = batching, perturbing, seed
+        self.batching, self.perturbing, self.seed, self.splices = batching, perturbing, seed, splices
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -44,30 +63,46 @@ class Examples:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of a shuffled epoch from number `start` on, prepared ahead by a thread."""
-        lengths, order, views = self._order(epoch)
-        return ahead(lambda i: self._batch(order[i], views, (self.seed, epoch, i)), range(start, len(order)))
+        _, order, drawn = self._order(epoch)
+        return ahead(lambda i: self._batch(order[i], drawn, (self.seed, epoch, i)), range(start, len(order)))
 
     def in_order(self) -> Iterator[Batch]:
         """Every utterance once, first view, unperturbed, sorted by length."""
-        lengths = self._lengths([0] * len(self))
-        return ahead(lambda i: self._batch(order[i], [0] * len(self), None), range(len(order := plan(lengths, self.batching, None))))
+        drawn = [self._stored(e, 0) for e in self.examples]
+        return ahead(lambda i: self._batch(order[i], drawn, None), range(len(order := plan(self._lengths(drawn), self.batching, None))))
 
     @functools.lru_cache(maxsize=2)
-    def _order(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray], list[int]]:
+    def _order(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray], list[Drawn]]:
         rng = np.random.default_rng((self.seed, epoch))
-        views = [int(rng.integers(self.store.views(e.id))) for e in self.examples]
-        lengths = self._lengths(views)
-        return lengths, plan(lengths, self.batching, rng), views
+        drawn = [self._stored(e, int(rng.integers(self.store.views(e.id)))) for e in self.examples]
+        if self.splices is not None:
+            drawn = [self._spliced(e, whole, rng) for e, whole in zip(self.examples, drawn)]
+        lengths = self._lengths(drawn)
+        return lengths, plan(lengths, self.batching, rng), drawn
 
-    def _lengths(self, views: Sequence[int]) -> np.ndarray:
-        stack = self.features.stack
-        return np.array([-(-self.store.length(e.id, view) // stack) for e, view in zip(self.examples, views)])
+    def _stored(self, example: Example, view: int) -> Drawn:
+        return Drawn(((example.id, view, 0, self.store.length(example.id, view)),), example.labels)
 
-    def _batch(self, members: np.ndarray, views: Sequence[int], seed: tuple[int, ...] | None) -> Batch:
+    def _spliced(self, example: Example, whole: Drawn, rng: np.random.Generator) -> Drawn:
+        """Words of the same speaker at the same speed (view), as many as the utterance has; or the utterance itself."""
+        view, found = whole.parts[0][1], self.splices.draw(example.speaker, example.words, rng)
+        if found is None:
+            return whole
+        lengths = [self.store.length(word.id, view) for word in found[0]]
+        parts = tuple((word.id, view, round(word.start * n), round(word.end * n)) for word, n in zip(found[0], lengths))
+        return Drawn(parts, found[1])
+
+    def _lengths(self, drawn: Sequence[Drawn]) -> np.ndarray:
+        return np.array([-(-each.frames // self.features.stack) for each in drawn])
+
+    def _batch(self, members: np.ndarray, drawn: Sequence[Drawn], seed: tuple[int, ...] | None) -> Batch:
         change = None
         if seed is not None and self.perturbing.active:
             rate = 1000 / self.features.step_ms
             change = functools.partial(perturb, config=self.perturbing, frames_per_second=rate, rng=np.random.default_rng(seed))
-        chosen = [self.examples[i] for i in members]
-        xs = [finish(self.store.frames(self.examples[i].id, views[i]), self.features, self.normalizer, change) for i in members]
-        return pad([e.id for e in chosen], xs, [e.labels for e in chosen])
+        xs = [finish(self._frames(drawn[i]), self.features, self.normalizer, change) for i in members]
+        return pad([self.examples[i].id for i in members], xs, [drawn[i].labels for i in members])
+
+    def _frames(self, drawn: Drawn) -> np.ndarray:
+        parts = [self.store.frames(id, view)[first:end] for id, view, first, end in drawn.parts]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)

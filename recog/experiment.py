@@ -9,6 +9,7 @@ from .config import Component, component
 from .features import FeatureConfig
 from .models.recognizer import RecognizerConfig
 from .phases import SecondConfig
+from .splice import SpliceConfig
 from .text import UnitsConfig
 from .train import TrainConfig
 
@@ -44,6 +45,7 @@ class Experiment:
     features: FeatureConfig = field(default_factory=FeatureConfig)
     units: UnitsConfig = field(default_factory=UnitsConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
+    splice: SpliceConfig = field(default_factory=SpliceConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     second: SecondConfig | None = None           # a second phase of training, with hooks of its own; none: one phase
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from . import corpus as corpus_stages
-from . import manifest, modeldir, results
+from . import manifest, modeldir, results, splice
 from .components import nearest
 from .config import plain
 from .errors import ConfigError, DataError
@@ -156,6 +156,10 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
         if not settings["train"][key]:
             del settings["train"][key]
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
+    if experiment.splice.model:
+        inputs["splice"] = digest(modeldir.locate(experiment.splice.model) / "weights.safetensors")
+    else:
+        del settings["splice"]
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device, done["prepare"].get("variant"))
 
 
@@ -177,10 +181,13 @@ def _train_model(run: Run, out: Path, device: torch.device, variant: str | None)
     started = modeldir.start_from(model, units, config.start) if config.start else None
     model.to(device)
 
+    splices = splice.make(experiment.splice, experiment.features, units, store, utterances["train"]) if experiment.splice.model else None
+
     def examples(split: str, config: TrainConfig, perturb: PerturbConfig) -> Examples:
-        rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'"))) for u in utterances[split]]
+        rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'")), u.speaker, len(u.text.split()))
+                for u in utterances[split]]
         refuse_unfit(rows, store, experiment, model.head, out / "unfit.txt")
-        return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed)
+        return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed, splices if split == "train" else None)
 
     training = examples("train", config, config.perturb)
     dev = examples(run.recipe.config.dev, config, PerturbConfig())

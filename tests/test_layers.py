@@ -18,7 +18,7 @@ LAYERS = [
     ["features", "featurestream", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "hooks"],
+    ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "pruning", "answers", "streaming", "alignment", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection"],
     ["cli", "__main__", "__init__", "testing"],

@@ -1,0 +1,105 @@
+"""Splicing: new training utterances from words of old ones, said by the same speaker.
+
+A small corpus says few sentences, and a network learns them by heart. Cut into words by a finished model and put together
+anew, it says endlessly many. Cuts are made at the quietest frame between two words, where a splice is heard least.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Mapping, NamedTuple, Sequence
+
+import numpy as np
+
+from .decode.align import best_path
+from .decode.checks import checked
+from .errors import ConfigError, DataError
+from .evaluation import emissions_of
+from .features import FeatureConfig
+from .heads.ctc import frames_needed
+from .modeldir import load, locate
+from .store import Store
+from .text import Units
+from .types import Utterance
+
+SMOOTH = 5                               # frames over which loudness is averaged
+
+
+@dataclass(frozen=True)
+class SpliceConfig:
+    """How much is spliced, and by which model's ear."""
+
+    model: str = ""                      # name or folder of the model that says where words end; "": nothing is spliced
+    share: float = 0.5                   # of the utterances that are replaced by spliced ones, anew in each epoch
+    flat: float = 0.5                    # 0: words are drawn as often as they are said; 1: each as often as any other
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1 or not 0 <= self.flat <= 1:
+            raise ValueError("share and flat must be from 0 to 1")
+
+
+class Word(NamedTuple):
+    """A word in its place: parts of the length of an utterance, whatever its speed."""
+
+    text: str
+    id: str
+    start: float
+    end: float
+
+
+class Splicer:
+    """Draws utterances of words of one speaker."""
+
+    def __init__(self, config: SpliceConfig, words: Mapping[str, Sequence[Word]], units: Units):
+        """words: of each speaker."""
+        counts = Counter(word.text for spoken in words.values() for word in spoken)
+        self.config, self.units, self.words, self.chances = config, units, words, {}
+        for speaker, spoken in words.items():
+            weights = np.array([counts[word.text] ** -config.flat for word in spoken])
+            self.chances[speaker] = weights / weights.sum()
+
+    def draw(self, speaker: str, count: int, rng: np.random.Generator) -> tuple[list[Word], tuple[int, ...]] | None:
+        """`count` words and their labels; None when this utterance stays as it is."""
+        if rng.random() >= self.config.share or speaker not in self.words:
+            return None
+        spoken = self.words[speaker]
+        drawn = [spoken[i] for i in rng.choice(len(spoken), count, p=self.chances[speaker])]
+        return drawn, tuple(self.units.encode(" ".join(word.text for word in drawn)))
+
+
+def make(config: SpliceConfig, features: FeatureConfig, units: Units, store: Store, utterances: Sequence[Utterance]) -> Splicer:
+    """Listens to the training utterances (first view) with the model. Raises ConfigError when it cannot serve."""
+    folder = locate(config.model)
+    loaded = load(folder)
+    if loaded.config.features != features:
+        raise ConfigError("hears other features than this model's", where=f"train.splice.model {folder}")
+    if " " not in loaded.units.symbols:
+        raise ConfigError("does not write spaces, so it cannot tell words", where=f"train.splice.model {folder}")
+    heard = emissions_of(loaded, store, [u.id for u in utterances])
+    words: dict[str, list[Word]] = defaultdict(list)
+    for u in utterances:
+        try:
+            found = cut(u, loaded.units, heard[u.id], store.frames(u.id))
+        except DataError:
+            continue                     # too short for its text: left whole
+        shortest = min(store.length(u.id, view) for view in range(store.views(u.id))) / features.stack
+        words[u.speaker] += [word for word in found                # CTC needs frames for the word, and one for the space
+                             if shortest * (word.end - word.start) > frames_needed(units.encode(word.text)) + 1]
+    return Splicer(config, {speaker: found for speaker, found in words.items() if found}, units)
+
+
+def cut(utterance: Utterance, units: Units, log_probs: np.ndarray, frames: np.ndarray) -> list[Word]:
+    """The words of an utterance. log_probs [T', V] of a model that writes spaces, frames [T, D]: log energies."""
+    labels = units.encode(utterance.text)
+    spans = best_path(checked(log_probs), labels).spans
+    scale, space = len(frames) / len(log_probs), units.symbols.index(" ")
+    loudness = np.convolve(np.pad(frames.mean(1), SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, mode="valid")
+    borders = [0]
+    for i, label in enumerate(labels):
+        if label == space:
+            first, last = (min(int(at * scale), len(frames) - 1) for at in (spans[i - 1][0], spans[i + 1][1]))
+            borders.append(first + int(loudness[first:max(last, first + 1)].argmin()))
+    borders.append(len(frames))
+    return [Word(text, utterance.id, a / len(frames), b / len(frames))
+            for text, a, b in zip(utterance.text.split(), borders, borders[1:])]
