@@ -73,9 +73,9 @@ def make(config: SpliceConfig, features: FeatureConfig, units: Units, store: Sto
     folder = locate(config.model)
     loaded = load(folder)
     if loaded.config.features != features:
-        raise ConfigError("hears other features than this model's", where=f"train.splice.model {folder}")
+        raise ConfigError("hears other features than this model's", where=f"splice.model {folder}")
     if " " not in loaded.units.symbols:
-        raise ConfigError("does not write spaces, so it cannot tell words", where=f"train.splice.model {folder}")
+        raise ConfigError("does not write spaces, so it cannot tell words", where=f"splice.model {folder}")
     heard = emissions_of(loaded, store, [u.id for u in utterances])
     words: dict[str, list[Word]] = defaultdict(list)
     for u in utterances:

@@ -27,7 +27,7 @@ from .types import Decoder, Encoded, Hypothesis, Transcript
 class Partial:
     """What is known so far."""
 
-    settled: str                     # no later sound changes this
+    settled: str                     # no later sound should change this (a beam goes by a margin: its `live`)
     tentative: str                   # what follows it in the best answer so far
     seconds: float                   # of sound heard
 

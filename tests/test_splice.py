@@ -5,8 +5,9 @@ import pytest
 
 from recog.batching import BatchConfig
 from recog.examples import Example, Examples
+from recog.errors import ConfigError, ModelError
 from recog.features import FeatureConfig
-from recog.splice import SpliceConfig, Splicer, Word, cut
+from recog.splice import SpliceConfig, Splicer, Word, cut, make
 from recog.store import Store, write_shard
 from recog.text import BLANK, Units
 from recog.types import Utterance
@@ -67,7 +68,7 @@ def test_spliced_frames_are_stored_frames_in_the_order_of_the_labels(store):
     seen = set()
     for epoch in range(20):
         for batch in examples(store, splicer(share=1.0)).epoch(epoch):
-            text, x, view = UNITS.decode(batch.y[0].tolist()), batch.x[0].numpy(), None
+            text, x = UNITS.decode(batch.y[0].tolist()), batch.x[0].numpy()
             found = [(view, names) for view in (0, 1) for names in options(text.split(), pieces, view)
                      if np.array_equal(np.concatenate([pieces[name] for name in names]), x)]
             assert len(found) == 1 and batch.x_len[0] == len(x)
@@ -93,3 +94,10 @@ def test_the_seed_and_the_epoch_say_it_all(store):
 def test_impossible_settings():
     with pytest.raises(ValueError, match="from 0 to 1"):
         SpliceConfig(share=1.5)
+
+
+def test_a_model_that_cannot_serve_is_named(store):
+    with pytest.raises(ConfigError, match="splice.model.*english_small.*other features"):
+        make(SpliceConfig(model="english_small"), FEATURES, UNITS, store, [])
+    with pytest.raises(ModelError, match="nowhere"):
+        make(SpliceConfig(model="nowhere"), FEATURES, UNITS, store, [])
