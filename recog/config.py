@@ -73,15 +73,20 @@ def build(cls: type, table: dict[str, Any], where: object) -> Any:
     return value
 
 
-def plain(config: Any) -> Any:
-    """The reverse of `build`: dictionaries, lists and plain values, fit for JSON."""
+def plain(config: Any, defaults: bool = True) -> Any:
+    """The reverse of `build`: dictionaries, lists and plain values, fit for JSON. `defaults` false: without what is at its default."""
     if isinstance(config, Component):
-        return {"kind": config.kind, **plain(config.config)}
+        return {"kind": config.kind, **plain(config.config, defaults)}
     if dataclasses.is_dataclass(config):
-        return {f.name: plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        return {f.name: plain(getattr(config, f.name), defaults) for f in dataclasses.fields(config)
+                if defaults or getattr(config, f.name) != _default(f)}
     if isinstance(config, (tuple, list)):
-        return [plain(item) for item in config]
+        return [plain(item, defaults) for item in config]
     return config
+
+
+def _default(field: dataclasses.Field) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 @functools.cache

@@ -79,14 +79,19 @@ def named(decoders: Sequence[Component]) -> dict[str, Component]:
     return names
 
 
-@torch.inference_mode()
 def emissions_of(loaded: LoadedModel, store: Store, ids: Sequence[str]) -> dict[str, np.ndarray]:
     """[T, E] for each utterance, in the order given."""
-    examples = Examples(store, [Example(id, ()) for id in ids], loaded.config.features, loaded.normalizer, BatchConfig())
-    device = next(loaded.model.parameters()).device
+    return emissions(loaded.model, Examples(store, [Example(id, ()) for id in ids], loaded.config.features, loaded.normalizer, BatchConfig()))
+
+
+@torch.inference_mode()
+def emissions(model: nn.Module, examples: Examples) -> dict[str, np.ndarray]:
+    """[T, E] for each example's first view, in order."""
+    device = next(model.parameters()).device
+    model.eval()
     found = {}
     for batch in examples.in_order():
         batch = to_device(batch, device)
-        emissions, n = loaded.model.emissions(batch.x, batch.x_len)
-        found.update((id, rows[:length]) for id, rows, length in zip(batch.ids, emissions.cpu().numpy(), n.tolist()))
-    return {id: found[id] for id in ids}
+        rows, n = model.emissions(batch.x, batch.x_len)
+        found.update((id, each[:length]) for id, each, length in zip(batch.ids, rows.cpu().numpy(), n.tolist()))
+    return {example.id: found[example.id] for example in examples.examples}

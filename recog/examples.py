@@ -98,8 +98,7 @@ class Examples:
     def _batch(self, members: np.ndarray, drawn: Sequence[Drawn], seed: tuple[int, ...] | None) -> Batch:
         change = None
         if seed is not None and self.perturbing.active:
-            rate = 1000 / self.features.step_ms
-            change = functools.partial(perturb, config=self.perturbing, frames_per_second=rate, rng=np.random.default_rng(seed))
+            change = functools.partial(perturb, config=self.perturbing, features=self.features, rng=np.random.default_rng(seed))
         xs = [finish(self._frames(drawn[i]), self.features, self.normalizer, change) for i in members]
         return pad([self.examples[i].id for i in members], xs, [drawn[i].labels for i in members])
 

@@ -52,6 +52,11 @@ class Experiment:
     def __post_init__(self):
         if not self.decoders:
             raise ValueError("decoders must name at least one decoder")
+        if self.splice.share and (self.second is None or self.head.kind != "ctc"):
+            raise ValueError("splice.share needs a [second] phase, and the ctc head, which says in the first where words end")
+
+        if self.train.perturb.warp and (self.features.kind != "logmel" or self.features.energy):
+            raise ValueError("train.perturb.warp needs logmel features without energy")
 
     @property
     def recognizer(self) -> RecognizerConfig:

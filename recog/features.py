@@ -28,6 +28,7 @@ class FeatureConfig:
     zeroth: bool = True              # keep the zeroth of them; false: with energy, it stands in its place (kind = "mfcc" only)
     energy: bool = False             # one more value, first: the log energy of the window
     deltas: int = 0                  # 1: first differences too; 2: second differences as well
+    range_db: float = 0.0            # what is further below the loudest value of the recording is raised to there, "logmel" only; 0: nothing
     normalize: Literal["corpus", "utterance", "mean", "none"] = "corpus"  # mean and variance; "mean": per utterance, mean only
     stack: int = 1                   # successive frames joined into one
 
@@ -38,6 +39,8 @@ class FeatureConfig:
             raise ValueError("mels must be at least 4, a window at least two samples long, a step at least one")
         if not 0 <= self.deltas <= 2:
             raise ValueError("deltas must be 0, 1 or 2")
+        if self.range_db < 0 or (self.range_db and (self.kind != "logmel" or self.energy or self.deltas)):
+            raise ValueError("range_db must be at least 0, and goes with logmel features alone")
         if self.kind == "mfcc" and self.cepstra > self.mels:
             raise ValueError("cepstra cannot be more than mels")
         if self.kind == "mfcc" and not self.zeroth and self.cepstra < 2:
@@ -70,6 +73,17 @@ class FeatureConfig:
     def frame_seconds(self) -> float:
         """Time from one of the encoder's frames to the next."""
         return self.step_ms * self.stack / 1000
+
+
+def mel(hz: np.ndarray) -> np.ndarray:
+    """Kaldi's mel scale."""
+    return 1127.0 * np.log1p(hz / 700.0)
+
+
+def mel_centers(config: FeatureConfig) -> np.ndarray:
+    """Where the mel filters peak, Hz [mels]."""
+    edges = np.linspace(mel(config.low_hz), mel(config.high_hz or config.rate / 2), config.mels + 2)
+    return 700.0 * np.expm1(edges[1:-1] / 1127.0)
 
 
 def extract(wave: Waveform, config: FeatureConfig) -> np.ndarray:
@@ -159,7 +173,8 @@ _FLOOR = 1e-3                        # a feature that never changes (digital sil
 
 def finish(frames: np.ndarray, config: FeatureConfig, normalizer: Normalizer | None,
            perturb: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
-    """[T, width] to what the encoder sees, [ceil(T / stack), output_size]: normalized, perturbed, stacked."""
+    """[T, width] to what the encoder sees, [ceil(T / stack), output_size]: limited in range, normalized, perturbed, stacked."""
+    frames = limited(frames, config)
     if config.normalize == "corpus":
         frames = (frames - normalizer.mean) / normalizer.std
     elif config.normalize in ("utterance", "mean"):
@@ -169,6 +184,13 @@ def finish(frames: np.ndarray, config: FeatureConfig, normalizer: Normalizer | N
     if perturb is not None:
         frames = perturb(frames)
     return _stacked(frames, config.stack)
+
+
+def limited(frames: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Silence made alike, whatever the line it came over: no value lies more than `range_db` below the highest."""
+    if not config.range_db:
+        return frames
+    return np.maximum(frames, frames.max() - np.float32(config.range_db * np.log(10) / 10))
 
 
 def _stacked(frames: np.ndarray, stack: int) -> np.ndarray:

@@ -21,6 +21,8 @@ class FeatureStream:
         if config.normalize in ("utterance", "mean"):
             raise ConfigError(f"this model cannot stream: features.normalize = '{config.normalize}' needs the whole recording first",
                               hint="train one with normalize = 'corpus' and encoder.bidirectional = false")
+        if config.range_db:
+            raise ConfigError("this model cannot stream: features.range_db needs the whole recording first", hint="train one without")
         self.config, self.normalizer = config, normalizer
         self.samples = np.zeros(0, np.float32)               # from the beginning of the next window on
         self.skip = 0                                        # samples to leave out: a step may be longer than a window

@@ -15,7 +15,8 @@ from .files import digest_of, read_json, remove, write_json
 class Stage:
     """One step of a recipe and all that its result follows from.
 
-    `version` grows when the code of the stage changes its results; `inputs` are digests of what it reads.
+    `version` grows when the code of the stage or a default changes its results; `settings` leave out what is at its default,
+    so that a new option leaves finished runs valid; `inputs` are digests of what the stage reads.
     """
 
     name: str
@@ -70,7 +71,7 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = "default" if value is None else str(value)
     return text if len(text) <= 40 else digest_of(value)[:8]
 
 

@@ -52,16 +52,17 @@ def phases(config: TrainConfig, hooks: tuple[Component, ...], second: SecondConf
                                         optimizer=optimizer, seed=config.seed + 1_000_000), second.hooks)
 
 
-def train_phases(model: nn.Module, examples: Callable[[TrainConfig], Examples], evaluate: Callable[[nn.Module], dict[str, float]],
+def train_phases(model: nn.Module, examples: Callable[[Phase], Examples], evaluate: Callable[[nn.Module], dict[str, float]],
                  phases: Sequence[Phase], out: Path, say: Callable[[str], None] = print) -> tuple[Progressed, dict[str, float]]:
     """Leaves the best weights of the last phase in the model; says where it stood, counted over all phases, and the hooks' last figures.
 
     Each phase has a state of its own, so the same call goes on after a kill as `train` does: a phase that is over gives its
-    best weights at once. What a hook knew of these weights is left in HOOK.safetensors.
+    best weights at once. The examples of a phase are asked for when the model is what it starts from. What a hook knew of
+    the best weights is left in HOOK.safetensors.
     """
     ended, figures = Progressed(), {}
     for phase in phases:
-        folder, training = out / phase.folder, examples(phase.train)
+        folder, training = out / phase.folder, examples(phase)
         folder.mkdir(parents=True, exist_ok=True)
         if ended.epoch:
             say(f"train: {ended.epoch} epochs, best: {ended.best_epoch}, at {ended.best:.4f}; the second phase starts from there")

@@ -1,7 +1,8 @@
 """Splicing: new training utterances from words of old ones, said by the same speaker.
 
-A small corpus says few sentences, and a network learns them by heart. Cut into words by a finished model and put together
-anew, it says endlessly many. Cuts are made at the quietest frame between two words, where a splice is heard least.
+A small corpus says few sentences, and a network learns them by heart. Cut into words and put together anew, it says
+endlessly many: in the second phase of a training, by the ear of the first. Cuts are made at the quietest frame between
+two words, where a splice is heard least.
 """
 
 from __future__ import annotations
@@ -14,11 +15,8 @@ import numpy as np
 
 from .decode.align import best_path
 from .decode.checks import checked
-from .errors import ConfigError, DataError
-from .evaluation import emissions_of
-from .features import FeatureConfig
+from .errors import DataError
 from .heads.ctc import frames_needed
-from .modeldir import load, locate
 from .store import Store
 from .text import Units
 from .types import Utterance
@@ -28,10 +26,9 @@ SMOOTH = 5                               # frames over which loudness is average
 
 @dataclass(frozen=True)
 class SpliceConfig:
-    """How much is spliced, and by which model's ear."""
+    """How much is spliced in the second phase of a training."""
 
-    model: str = ""                      # name or folder of the model that says where words end; "": nothing is spliced
-    share: float = 0.5                   # of the utterances that are replaced by spliced ones, anew in each epoch
+    share: float = 0.0                   # of the utterances that are replaced by spliced ones, anew in each epoch; 0: none
     flat: float = 0.5                    # 0: words are drawn as often as they are said; 1: each as often as any other
 
     def __post_init__(self):
@@ -68,22 +65,15 @@ class Splicer:
         return drawn, tuple(self.units.encode(" ".join(word.text for word in drawn)))
 
 
-def make(config: SpliceConfig, features: FeatureConfig, units: Units, store: Store, utterances: Sequence[Utterance]) -> Splicer:
-    """Listens to the training utterances (first view) with the model. Raises ConfigError when it cannot serve."""
-    folder = locate(config.model)
-    loaded = load(folder)
-    if loaded.config.features != features:
-        raise ConfigError("hears other features than this model's", where=f"splice.model {folder}")
-    if " " not in loaded.units.symbols:
-        raise ConfigError("does not write spaces, so it cannot tell words", where=f"splice.model {folder}")
-    heard = emissions_of(loaded, store, [u.id for u in utterances])
+def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[Utterance], heard: Mapping[str, np.ndarray]) -> Splicer:
+    """heard: log-probabilities [T', V] of each utterance's first view, by a model that writes spaces."""
     words: dict[str, list[Word]] = defaultdict(list)
     for u in utterances:
         try:
-            found = cut(u, loaded.units, heard[u.id], store.frames(u.id))
+            found = cut(u, units, heard[u.id], store.frames(u.id))
         except DataError:
             continue                     # too short for its text: left whole
-        shortest = min(store.length(u.id, view) for view in range(store.views(u.id))) / features.stack
+        shortest = min(store.length(u.id, view) for view in range(store.views(u.id))) / len(store.frames(u.id)) * len(heard[u.id])
         words[u.speaker] += [word for word in found                # CTC needs frames for the word, and one for the space
                              if shortest * (word.end - word.start) > frames_needed(units.encode(word.text)) + 1]
     return Splicer(config, {speaker: found for speaker, found in words.items() if found}, units)

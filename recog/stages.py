@@ -14,15 +14,15 @@ from . import manifest, modeldir, results, splice
 from .components import nearest
 from .config import plain
 from .errors import ConfigError, DataError
-from .evaluation import DevelopmentSet, decode_split
+from .evaluation import DevelopmentSet, decode_split, emissions
 from .examples import Example, Examples
 from .experiment import Experiment
-from .features import Normalizer
+from .features import Normalizer, limited
 from .files import alone, digest, digest_of, read_json
 from .ledger import Stage, run as run_stage, say
 from .models.recognizer import build
 from .perturb import PerturbConfig
-from .phases import phases, train_phases
+from .phases import SECOND, Phase, phases, train_phases
 from .pretrain import pretrain
 from .recipe import Recipe, find as find_recipe
 from .store import Store
@@ -68,8 +68,8 @@ class Run:
 
     @property
     def feature_settings(self) -> dict[str, Any]:
-        shaping = replace(self.experiment.features, normalize="none", stack=1)    # these two are applied on reading
-        return {"features": plain(shaping), "views": plain(self.experiment.views), "splits": self.splits}
+        shaping = replace(self.experiment.features, range_db=0.0, normalize="none", stack=1)    # these are applied on reading
+        return {"features": plain(shaping, defaults=False), "views": plain(self.experiment.views, defaults=False), "splits": self.splits}
 
 
 def run_recipe(recipe: str, corpus: Path | None, model: str | None, overrides: list[str], exp: Path, name: str | None,
@@ -142,24 +142,17 @@ def _units(run: Run, done: dict, device: torch.device) -> Planned:
     if config.lexicon is not None:
         lexicon = run.recipe.folder / config.lexicon
         inputs["lexicon"] = digest(lexicon) if lexicon.is_file() else "missing"
-    return Stage("units", run.folder / "units", 1, plain(config), inputs), work
+    return Stage("units", run.folder / "units", 1, plain(config, defaults=False), inputs), work
 
 
 def _train(run: Run, done: dict, device: torch.device) -> Planned:
     experiment, recipe = run.experiment, run.recipe
-    settings = plain(experiment) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
+    settings = plain(experiment, defaults=False) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
     if recipe.config.fold:
         settings["fold"] = digest(recipe.folder / recipe.config.fold)    # the best epoch is chosen by folded phones
-    del settings["decoders"]
-    settings["train"].pop("checkpoint_seconds")              # changes nothing but the time lost by a kill
-    for key in ("start", "initial"):                         # not set: as if it were not there
-        if not settings["train"][key]:
-            del settings["train"][key]
+    settings.pop("decoders", None)
+    settings.get("train", {}).pop("checkpoint_seconds", None)    # changes nothing but the time lost by a kill
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
-    if experiment.splice.model:
-        inputs["splice"] = digest(modeldir.locate(experiment.splice.model) / "weights.safetensors")
-    else:
-        del settings["splice"]
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device, done["prepare"].get("variant"))
 
 
@@ -170,7 +163,7 @@ def _train_model(run: Run, out: Path, device: torch.device, variant: str | None)
     utterances = {split: list(manifest.read(run.manifest, split)) for split in ("train", run.recipe.config.dev)}
     normalizer = None
     if experiment.features.normalize == "corpus":
-        normalizer = Normalizer.fit(store.frames(u.id, view) for u in utterances["train"] for view in range(store.views(u.id)))
+        normalizer = Normalizer.fit(limited(store.frames(u.id, view), experiment.features) for u in utterances["train"] for view in range(store.views(u.id)))
     torch.manual_seed(config.seed)
     model = build(experiment.recognizer, len(units))
     if config.initial:
@@ -181,13 +174,18 @@ def _train_model(run: Run, out: Path, device: torch.device, variant: str | None)
     started = modeldir.start_from(model, units, config.start) if config.start else None
     model.to(device)
 
-    splices = splice.make(experiment.splice, experiment.features, units, store, utterances["train"]) if experiment.splice.model else None
-
-    def examples(split: str, config: TrainConfig, perturb: PerturbConfig) -> Examples:
+    def examples(split: str, config: TrainConfig, perturb: PerturbConfig, splices: splice.Splicer | None = None) -> Examples:
         rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'")), u.speaker, len(u.text.split()))
                 for u in utterances[split]]
         refuse_unfit(rows, store, experiment, model.head, out / "unfit.txt")
-        return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed, splices if split == "train" else None)
+        return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed, splices)
+
+    def of_phase(phase: Phase) -> Examples:
+        spliced = None
+        if phase.folder == SECOND and experiment.splice.share:
+            heard = emissions(model, examples("train", config, PerturbConfig()))
+            spliced = splice.make(experiment.splice, units, store, utterances["train"], heard)
+        return examples("train", phase.train, phase.train.perturb, spliced)
 
     training = examples("train", config, config.perturb)
     dev = examples(run.recipe.config.dev, config, PerturbConfig())
@@ -197,7 +195,7 @@ def _train_model(run: Run, out: Path, device: torch.device, variant: str | None)
     say(f"train: {weights:,} weights, {len(training)} utterances, {training.batches_in(0)} batches an epoch, "
         f"padding {training.waste(0):.1%}, on {device}")
     planned = phases(config, experiment.hooks, experiment.second)
-    ended, figures = train_phases(model, lambda config: examples("train", config, config.perturb), evaluate, planned, out, say)
+    ended, figures = train_phases(model, of_phase, evaluate, planned, out, say)
     facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.facts(variant).data_licence,
              "provenance": results.provenance(run.recipe, run.name, ended, device, started, variant) | figures, "scores": {}}
     words = sorted({word for u in utterances["train"] for word in u.text.split()}) if units.kind == "char" else []
@@ -224,7 +222,7 @@ def refuse_unfit(rows: list[Example], store: Store, experiment: Experiment, head
 def _decode(run: Run, done: dict, device: torch.device) -> Planned:
     decoders = run.experiment.decoders
     splits = [run.recipe.config.dev, *run.recipe.config.test]
-    stage = Stage("decode", run.folder / "decode", 1, {"decoders": plain(decoders), "splits": splits},
+    stage = Stage("decode", run.folder / "decode", 1, {"decoders": plain(decoders, defaults=False), "splits": splits},
                   {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]})
 
     def work(out: Path) -> dict[str, Any]:

@@ -96,12 +96,16 @@ def test_all_faults_are_named_at_once():
                  inner=st.builds(Inner, width=st.integers(1, 9), rate=st.floats(0, 1))))
 def test_plain_and_build_are_each_others_reverse(outer):
     assert build(Outer, json.loads(json.dumps(plain(outer))), "here") == outer
+    short = plain(outer, defaults=False)
+    assert build(Outer, json.loads(json.dumps(short)), "here") == outer
+    assert plain(Outer(name="x"), defaults=False) == {"name": "x"}
 
 
 def test_an_experiment_comes_back_from_json():
     table = {"encoder": {"kind": "blstm", "units": 9}, "hooks": [{"kind": "weight_noise"}], "views": {"speeds": [0.9, 1.1]}}
     experiment = build(Experiment, table, "here")
     assert build(Experiment, json.loads(json.dumps(plain(experiment))), "there") == experiment
+    assert plain(experiment, defaults=False) == table | {"encoder": {"kind": "blstm", "units": 9}, "hooks": [{"kind": "weight_noise"}]}
     assert plain(experiment)["encoder"]["units"] == 9 and experiment.decoders[0].kind == "greedy"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recog.errors import DataError, ModelError
-from recog.features import FeatureConfig, Normalizer, extract, finish
+from recog.features import FeatureConfig, Normalizer, extract, finish, limited
 from recog.types import Waveform
 
 SMALLEST = np.finfo(np.float32).eps                    # Kaldi's floor below every logarithm
@@ -197,3 +197,13 @@ def test_mfcc_without_the_zeroth_has_energy_in_its_place():
     np.testing.assert_allclose(found[:, :13], np.delete(both, 1, axis=1), atol=1e-5)
     without = extract(wave, FeatureConfig(kind="mfcc", cepstra=13, zeroth=False))
     np.testing.assert_allclose(without, both[:, 2:], atol=1e-5)
+
+
+def test_the_range_ends_below_the_loudest_value():
+    config = FeatureConfig(mels=4, range_db=20.0, normalize="none")
+    frames = np.log(np.array([[1.0, 0.5, 0.011, 0.009], [0.0101, 1e-7, 1e-3, 0.3]], np.float32))
+    assert np.allclose(np.exp(limited(frames, config)), [[1.0, 0.5, 0.011, 0.01], [0.0101, 0.01, 0.01, 0.3]], atol=1e-6)
+    assert np.array_equal(finish(frames, config, None), limited(frames, config))
+    assert np.array_equal(limited(frames - 3, config), limited(frames, config) - 3)            # loudness changes nothing
+    with pytest.raises(ValueError, match="range_db"):
+        FeatureConfig(kind="mfcc", range_db=60.0)

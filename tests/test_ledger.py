@@ -118,7 +118,7 @@ def test_what_a_stage_gave_is_what_its_record_says(stage):
 def test_differences_are_named():
     old = {"settings": {"train": {"epochs": 10, "rate": 0.1}, "gone": 1}, "version": 1}
     new = {"settings": {"train": {"epochs": 20, "rate": 0.1}, "new": "x"}, "version": 1}
-    assert differences(old, new) == ["gone 1 -> None", "new None -> x", "train.epochs 10 -> 20"]
+    assert differences(old, new) == ["gone 1 -> default", "new default -> x", "train.epochs 10 -> 20"]
     assert differences(old, old) == []
     (line,) = differences({"a": "x" * 100}, {"a": 1})
     assert len(line) < 30

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from recog.perturb import PerturbConfig, perturb
+from recog.features import FeatureConfig, extract, mel_centers
+from recog.perturb import PerturbConfig, perturb, warped
+from recog.types import Waveform
 
 
 def changed(config, frames=200, seed=0, width=30):
     source = np.ones((frames, width), np.float32)
     before = source.copy()
-    found = perturb(source, config, 100, np.random.default_rng(seed))
+    found = perturb(source, config, FeatureConfig(), np.random.default_rng(seed))
     assert np.array_equal(source, before) and found.shape == source.shape and found.dtype == np.float32
     return found
 
@@ -79,3 +81,33 @@ def test_a_generator_is_a_result():
 def test_negative_settings_are_refused(name):
     with pytest.raises(ValueError):
         PerturbConfig(**{name: -1})
+
+
+@pytest.mark.parametrize("factor", [0.85, 0.95, 1.0, 1.1, 1.2])
+def test_a_warped_tone_sounds_where_the_scaled_tone_does(factor):
+    """The frames of a tone, warped by `factor`, peak where those of a tone at 1 / factor of its frequency do."""
+    features = FeatureConfig(mels=60)
+
+    def tone(hz):
+        return extract(Waveform(np.sin(2 * np.pi * hz * np.arange(16000) / 16000).astype(np.float32), 16000), features)
+
+    assert mel_centers(features)[tone(2500).mean(0).argmax()] == pytest.approx(2500, rel=0.03)
+    for hz in (400, 900, 1500, 2500, 3500):
+        peaks = warped(tone(hz), features, factor).mean(0).argmax(), tone(hz / factor).mean(0).argmax()
+        assert abs(int(peaks[0]) - int(peaks[1])) <= 1                        # filters
+
+
+def test_warping_by_one_changes_nothing_and_treats_differences_alike():
+    features, rng = FeatureConfig(mels=20, deltas=2), np.random.default_rng(0)
+    frames = rng.normal(size=(30, 60)).astype(np.float32)
+    assert np.allclose(warped(frames, features, 1.0), frames, atol=1e-5)
+    found = warped(frames, features, 1.13)
+    assert found.dtype == np.float32
+    for part in range(3):
+        assert np.array_equal(found[:, 20 * part:20 * part + 20], warped(frames[:, 20 * part:20 * part + 20], FeatureConfig(mels=20), 1.13))
+
+
+def test_warps_are_drawn_anew():
+    frames = np.random.default_rng(0).normal(size=(10, 30)).astype(np.float32)
+    one, two = (perturb(frames, PerturbConfig(warp=0.1), FeatureConfig(mels=30), np.random.default_rng(seed)) for seed in (1, 2))
+    assert not np.array_equal(one, two)

@@ -40,7 +40,7 @@ def corpus(tmp_path_factory):
 
 def run(corpus, folder, config=FIRST, second=SECOND, evaluate=None, said=None):
     model = tiny_model()
-    ended, figures = train_phases(model, lambda config: corpus.examples(config, perturb=config.perturb), evaluate or corpus.evaluate(config),
+    ended, figures = train_phases(model, lambda phase: corpus.examples(phase.train, perturb=phase.train.perturb), evaluate or corpus.evaluate(config),
                                   phases(config, (), second), folder, (said if said is not None else []).append)
     return model, ended, figures
 

@@ -184,6 +184,13 @@ def test_a_run_killed_in_its_stages_ends_with_the_same_weights(tmp_path, corpus)
     kill_and_resume(tmp_path, recipe, corpus, 3, lambda number, process, home: until_there(process, home, moments[number]))
 
 
+def test_a_run_that_splices_killed_in_its_second_phase_ends_with_the_same_weights(tmp_path):
+    texts = ["01 2", "1 20", "2 0 1", "0", "12 2", "20 1 1"]
+    corpus = tone_corpus(tmp_path / "corpus", [(f"{split}{n}", split, text) for split in ("train", "dev", "test") for n, text in enumerate(texts)])
+    recipe = tiny_recipe(tmp_path / "mine", SETTINGS + "[splice]\nshare = 0.8\n[second]\nepochs = 60\n")
+    kill_and_resume(tmp_path, recipe, corpus, 2, lambda number, process, home: until_there(process, home, "ctc/train/second/state/step-*"))
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path):
     rows = [(f"{split}{i:03d}", split, "".join(random.choices("0123", k=3))) for split, n in (("train", 300), ("dev", 20), ("test", 20))

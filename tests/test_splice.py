@@ -1,11 +1,15 @@
 """Spliced utterances: cut where it is quiet, of one speaker, drawn from a seed, and made of stored frames only."""
 
+import tomllib
+
 import numpy as np
 import pytest
 
 from recog.batching import BatchConfig
+from recog.config import build
+from recog.errors import ConfigError
 from recog.examples import Example, Examples
-from recog.errors import ConfigError, ModelError
+from recog.experiment import Experiment
 from recog.features import FeatureConfig
 from recog.splice import SpliceConfig, Splicer, Word, cut, make
 from recog.store import Store, write_shard
@@ -18,7 +22,7 @@ WORDS = {"ann": [Word("A", "u0", 0.0, 0.5), Word("B", "u0", 0.5, 1.0), Word("A",
 
 
 def splicer(**settings):
-    return Splicer(SpliceConfig(model="any", **settings), WORDS, UNITS)
+    return Splicer(SpliceConfig(**settings), WORDS, UNITS)
 
 
 def test_words_are_cut_where_it_is_quiet():
@@ -91,13 +95,21 @@ def test_the_seed_and_the_epoch_say_it_all(store):
     assert [batch.y.tolist() for batch in one.in_order()] == [batch.y.tolist() for batch in examples(store, None).in_order()]
 
 
+@pytest.mark.parametrize("quiet, kept", [(3, ["C"]), (6, ["AB", "C"])])
+def test_words_that_are_cut_too_short_to_be_learned_are_not_used(tmp_path, quiet, kept):
+    """CTC needs a frame for each label and one for the space: three for "AB", and one to spare."""
+    frames, log_probs, path = np.zeros((20, 4), np.float32), np.full((20, 5), np.log(0.01)), [2, 3] + [0] * 6 + [1] + [4] * 11
+    frames[quiet - 1:quiet + 2] = -5.0
+    log_probs[np.arange(20), path] = np.log(0.96)
+    write_shard(tmp_path, 0, [("u", 0, frames)])
+    utterance = Utterance("u", "train", "u.wav", "AB C", speaker="ann")
+    found = make(SpliceConfig(share=1.0), UNITS, Store(tmp_path), [utterance], {"u": log_probs})
+    assert [word.text for word in found.words["ann"]] == kept
+
+
 def test_impossible_settings():
     with pytest.raises(ValueError, match="from 0 to 1"):
         SpliceConfig(share=1.5)
-
-
-def test_a_model_that_cannot_serve_is_named(store):
-    with pytest.raises(ConfigError, match="splice.model.*english_small.*other features"):
-        make(SpliceConfig(model="english_small"), FEATURES, UNITS, store, [])
-    with pytest.raises(ModelError, match="nowhere"):
-        make(SpliceConfig(model="nowhere"), FEATURES, UNITS, store, [])
+    for wanted in ('[splice]\nshare = 0.5', '[splice]\nshare = 0.5\n[head]\nkind = "transducer"\n[second]\nepochs = 1'):
+        with pytest.raises(ConfigError, match="splice.share needs"):
+            build(Experiment, tomllib.loads(f'{wanted}\n[encoder]\nkind = "blstm"'), "m.toml")
