@@ -1,8 +1,9 @@
-"""Make the synthetic part of english_small's training corpus with Debian's speech engines.
+"""Make the synthetic part of english_small's training corpus with Debian's speech engines, and with Kokoro.
 
-    python recipes/english_small/make_corpus.py --out DIR --hours 3 --seed 1 --jobs 2
+    python recipes/english_small/make_corpus.py --out DIR --hours 6 --seed 1 --jobs 2
+    python recipes/english_small/make_corpus.py --out DIR --hours 1.5 --seed 2 --kokoro package/voices
 
-Writes DIR/wav/ID.flac (16 kHz, mono) and DIR/manifest.jsonl. The id of an utterance holds a digest
+Writes DIR/wav/ID.flac (16 kHz, mono) and DIR/manifest.jsonl, with Kokoro DIR/kokoro.jsonl. The id of an utterance holds a digest
 of its text and its reading, so a file that is there is the right one and is kept: running again
 goes on where the last run stopped. The same seed gives the same corpus.
 """
@@ -11,25 +12,29 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import hashlib
 import json
 import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+import kokoro
 import voices
-from sentences import Sentence, sentence
-from voices import Reading
+from sentences import Sentence, sentence, vocabulary
+from voices import Reading, Voice
 
 RATE = 16000
 ENGINE_SHARES = {"flite": 0.45, "espeak-ng": 0.30, "festival": 0.25}    # of utterances
 DEV_SHARE = 0.05                         # of utterances, read by the held-out voices
+ANY_WORD = 0.6                           # of Kokoro's utterances, which cost more, are one word, each as often as any other
 BLOCK = 400                              # utterances planned and read at a time
 SHORTEST, QUIETEST = 0.12, 0.01          # seconds and peak below which a reading has failed
 
@@ -59,12 +64,34 @@ def plan(seed: int, index: int) -> Plan:
     return Plan(index, said, voices.reading(voice, said.isolated, rng))
 
 
+def plan_kokoro(folder: Path, seed: int, index: int) -> Plan:
+    """The same for Kokoro."""
+    rng = random.Random(f"kokoro {seed} {index}")
+    word = rng.choice(sorted(vocabulary() - {"OH"}))
+    said = Sentence(word, "any_word") if rng.random() < ANY_WORD else sentence(rng)
+    voice = Voice("kokoro", kokoro.draw_voice(folder, rng.random() < DEV_SHARE, rng))
+    return Plan(index, said, voices.reading(voice, said.isolated, rng))
+
+
+def speak_kokoro(engine: kokoro.Kokoro, plans: list[Plan], wav: Path) -> list[str]:
+    for p in plans:
+        reading = p.reading
+        said = kokoro.phones(p.sentence.say, reading.zed, reading.voice.british)
+        store(engine.say(said, reading.voice.name, reading.rate / reading.shift), kokoro.RATE, wav / f"{p.id}.flac", reading.shift)
+    return []
+
+
 def read_and_store(wav: Path, target: Path, shift: float) -> None:
-    """Bring an engine's WAV file to 16 kHz FLAC, shifted and at a common peak."""
+    import soundfile
+
+    store(*soundfile.read(wav, dtype="float32"), target, shift)
+
+
+def store(x: np.ndarray, rate: int, target: Path, shift: float) -> None:
+    """Bring an engine's samples to 16 kHz FLAC, shifted and at a common peak."""
     import soundfile
     import soxr
 
-    x, rate = soundfile.read(wav, dtype="float32")
     x = soxr.resample(x, rate * shift, RATE).astype(np.float32)
     peak = float(np.abs(x).max(initial=0.0))
     if len(x) < SHORTEST * RATE or peak < QUIETEST:
@@ -123,18 +150,19 @@ def record(p: Plan) -> dict:
             "start": 0.0, "end": None, "extra": extra}
 
 
-def make(out: Path, hours: float, seed: int, jobs: int) -> dict[str, float]:
-    """Make the corpus; gives the hours by engine and split."""
+def make(out: Path, manifest: str, hours: float, planned: Callable[[int], Plan], speaking: Callable[[list[Plan], Path], list[str]],
+         jobs: int) -> dict[str, float]:
+    """Make (a part of) the corpus; gives the hours by engine and split."""
     wav = out / "wav"
     wav.mkdir(parents=True, exist_ok=True)
     lines, total = [], collections.Counter()
     first = 0
     with ThreadPoolExecutor(jobs) as pool:
         while sum(total.values()) < hours * 3600:
-            plans = [plan(seed, i) for i in range(first, first + BLOCK)]
+            plans = [planned(i) for i in range(first, first + BLOCK)]
             first += BLOCK
             todo = [p for p in plans if not (wav / f"{p.id}.flac").exists()]
-            for failures in pool.map(lambda group: speak(group, wav), batches(todo)):
+            for failures in pool.map(lambda group: speaking(group, wav), batches(todo)):
                 for failure in failures:
                     print(f"left out: {failure}", file=sys.stderr)
             for p in plans:
@@ -146,9 +174,9 @@ def make(out: Path, hours: float, seed: int, jobs: int) -> dict[str, float]:
             if not lines:
                 raise SystemExit(f"no utterance of the first {BLOCK} could be read")
             print(f"{len(lines)} utterances, {sum(total.values()) / 3600:.2f} h", file=sys.stderr)
-    partial = out / "manifest.jsonl.partial"
-    partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    partial.rename(out / "manifest.jsonl")
+            partial = out / f"{manifest}.partial"
+            partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            partial.rename(out / manifest)
     return {name: round(value / 3600, 3) for name, value in sorted(total.items())}
 
 
@@ -158,11 +186,18 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=3.0, help="hours of speech, at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="engines run at a time")
+    parser.add_argument("--kokoro", type=Path, metavar="VOICES", help="let Kokoro read, with the voices of this folder")
     args = parser.parse_args()
-    missing = voices.missing_engines()
-    if missing:
-        raise SystemExit("\n".join(missing))
-    for name, value in make(args.out, args.hours, args.seed, args.jobs).items():
+    if args.kokoro:
+        engine = kokoro.Kokoro(args.kokoro)
+        hours = make(args.out, "kokoro.jsonl", args.hours, functools.partial(plan_kokoro, args.kokoro, args.seed),
+                     functools.partial(speak_kokoro, engine), args.jobs)
+    else:
+        missing = voices.missing_engines()
+        if missing:
+            raise SystemExit("\n".join(missing))
+        hours = make(args.out, "manifest.jsonl", args.hours, functools.partial(plan, args.seed), speak, args.jobs)
+    for name, value in hours.items():
         print(f"{name:18} {value:.3f} h")
 
 

@@ -1,5 +1,5 @@
-"""The corpus folder holds manifest.jsonl (make_corpus.py), an4/ (the AN4 corpus, or a link to it),
-judges/manifest.jsonl (fetch_judges.py), and, in a second round, words.jsonl (cut_words.py)."""
+"""The corpus folder holds manifest.jsonl and kokoro.jsonl (make_corpus.py), an4/ (the AN4 corpus, or a link to it),
+judges/manifest.jsonl (fetch_judges.py), and words.jsonl (cut_words.py)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,9 @@ def prepare(corpus: Path):
     yield from recipe.find("an4").prepare()(corpus / "an4")
     yield from _listed(corpus / "manifest.jsonl")
     yield from _listed(corpus / "judges" / "manifest.jsonl")
-    if (corpus / "words.jsonl").is_file():
-        yield from _listed(corpus / "words.jsonl")
+    for more in ("kokoro.jsonl", "words.jsonl"):
+        if (corpus / more).is_file():
+            yield from _listed(corpus / more)
 
 
 def _listed(path: Path):

@@ -1,4 +1,4 @@
-"""The speech engines: which voices there are, and how each is asked to read a sentence.
+"""The speech engines of Debian: which voices there are, and how each is asked to read a sentence.
 
 A `Voice` is one engine voice; a `Reading` says how an utterance is spoken. Each engine has a
 function that respells a sentence so that single letters become letter names, and one that writes
@@ -13,6 +13,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+import kokoro
 
 PACKAGES = {"flite": "flite", "espeak-ng": "espeak-ng",
             "festival": "festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts"}
@@ -41,7 +43,7 @@ FESTIVAL_LETTERS = {"A": "ey", "ZEE": "z iy", "ZED": "z eh d"}
 
 @dataclass(frozen=True)
 class Voice:
-    engine: str                          # flite, espeak-ng or festival
+    engine: str                          # flite, espeak-ng, festival or kokoro
     name: str                            # as the engine calls it, "rms" or "en-gb+f2"
 
     @property
@@ -50,11 +52,11 @@ class Voice:
 
     @property
     def held_out(self) -> bool:
-        return any(part in HELD_OUT for part in self.name.split("+"))
+        return any(part in HELD_OUT or part in kokoro.HELD_OUT for part in self.name.split("+"))
 
     @property
     def british(self) -> bool:
-        return self.name.startswith(BRITISH)
+        return self.name.startswith(BRITISH) or (self.engine == "kokoro" and self.name.startswith("b"))
 
 
 @dataclass(frozen=True)
