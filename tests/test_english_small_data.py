@@ -1,5 +1,6 @@
 """The data scripts of english_small: what they say, how engines are asked, and that a seed fixes it."""
 
+import functools
 import importlib
 import random
 import re
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "english_small"
-MODULES = ("words", "sentences", "voices", "make_corpus", "fetch_judges", "make_samples")
+MODULES = ("words", "sentences", "kokoro", "voices", "make_corpus", "fetch_judges", "make_samples")
 
 
 @pytest.fixture
@@ -100,7 +101,10 @@ def test_the_corpus_is_made_and_resumed(load, tmp_path, monkeypatch):
     soundfile = pytest.importorskip("soundfile")
     corpus = load("make_corpus")
     monkeypatch.setattr(corpus, "BLOCK", 12)
-    corpus.make(tmp_path, 0.001, seed=1, jobs=1)
+    def make():
+        corpus.make(tmp_path, "manifest.jsonl", 0.001, functools.partial(corpus.plan, 1), corpus.speak, jobs=1)
+
+    make()
     files = sorted((tmp_path / "wav").glob("*.flac"))
     assert len(files) == len((tmp_path / "manifest.jsonl").read_text().splitlines()) >= 10
     for path in files:
@@ -109,9 +113,39 @@ def test_the_corpus_is_made_and_resumed(load, tmp_path, monkeypatch):
     times = [path.stat().st_mtime_ns for path in files]
     first = files[0].read_bytes()
     files[0].unlink()
-    corpus.make(tmp_path, 0.001, seed=1, jobs=1)
+    make()
     assert files[0].read_bytes() == first
     assert [path.stat().st_mtime_ns for path in files[1:]] == times[1:]
+
+
+SAID = {"SEVEN": "S EH1 V AH0 N", "THIRTY": "TH ER1 D IY2", "FOUR": "F AO1 R", "OFF": "AO1 F", "STAR": "S T AA1 R", "STOP": "S T AA1 P",
+        "HOURS": "AW1 ER0 Z", "AREA": "EH1 R IY0 AH0", "Z": "Z IY1", "ZED": "Z EH1 D", "GO": "G OW1"}
+
+
+@pytest.mark.parametrize("say, american, british", [
+    ("SEVEN, Z", "sˈɛvən, zˈi.", "sˈɛvən, zˈɛd."), ("THIRTY FOUR", "θˈɜɹdi fˈɔɹ.", "θˈɜːdiː fˈɔː."), ("GO OFF", "ɡˈO ˈɔf.", "ɡˈQ ˈɔːf."),
+    ("STAR STOP", "stˈɑɹ stˈɑp.", "stˈɑː stˈɒp."), ("HOURS AREA", "ˈWəɹz ˈɛɹiə.", "ˈWəz ˈɛɹiːə.")])
+def test_kokoro_reads_phones_in_two_accents(load, monkeypatch, say, american, british):
+    kokoro = load("kokoro")
+    monkeypatch.setattr(kokoro, "stressed", lambda: SAID)
+    assert kokoro.phones(say, zed=False, british=False) == american
+    assert kokoro.phones(say, zed=True, british=True) == british
+
+
+def test_kokoro_s_voices_are_mixed_and_those_held_out_are_in_no_mixture(load, tmp_path):
+    kokoro, corpus = load("kokoro"), load("make_corpus")
+    for number, name in enumerate(["af_heart", "am_adam", "bm_daniel", "hf_beta", "af_nicole", *kokoro.HELD_OUT]):
+        np.full((3, 256), number, "<f4").tofile(tmp_path / f"{name}.bin")
+    plans = [corpus.plan_kokoro(tmp_path, 1, i) for i in range(300)]
+    assert plans == [corpus.plan_kokoro(tmp_path, 1, i) for i in range(300)]
+    parts = {split: {re.sub(r"[*].*", "", part) for p in plans for part in p.reading.voice.name.split("+")
+                     if corpus.record(p)["split"] == split} for split in ("train", "dev")}
+    assert parts == {"train": {"af_heart", "am_adam", "bm_daniel", "hf_beta"}, "dev": kokoro.HELD_OUT}
+    assert not any(p.reading.voice.name.startswith("hf") for p in plans)                # accents are only mixed in
+    assert any(p.reading.voice.british for p in plans) and any("+" in p.reading.voice.name for p in plans)
+    engine = object.__new__(kokoro.Kokoro)
+    engine.folder = tmp_path
+    assert (engine.style("hf_beta") == 3).all() and np.allclose(engine.style("am_adam*0.25+bm_daniel"), 1.75)
 
 
 def test_a_missing_engine_names_its_package(load, monkeypatch):

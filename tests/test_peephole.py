@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.kernels import lstm_cpu
+from recog.kernels import cell, lstm_cpu
 from recog.layers.lstm import FORGET_BIAS, LstmLayer
 from recog.layers.peephole import PeepholeLstm, plain
 
@@ -155,10 +155,10 @@ def test_each_peephole_sees_what_it_should():
 
 
 def test_the_activation_functions():
-    @lstm_cpu.njit
+    @cell.njit
     def all_of(x, t, s):
         for k in range(len(x)):
-            t[k], s[k] = lstm_cpu.tanh(x[k]), lstm_cpu.sigmoid(x[k])
+            t[k], s[k] = cell.tanh(x[k]), cell.sigmoid(x[k])
 
     x = [np.linspace(-20, 20, 100_001), np.geomspace(1e-30, 1, 1000), [0, np.inf, -np.inf, np.nan]]
     x = np.concatenate(x).astype(np.float32)

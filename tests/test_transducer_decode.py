@@ -40,9 +40,10 @@ class Table:
     def recur(self, h):
         return np.repeat(h, 4, axis=1)
 
-    def step(self, recurred, c, units):
-        p = np.array([[ALL.index((*ALL[int(h)], int(unit)))] for h, unit in zip(recurred[:, 0], units)], np.float32)
-        return p, c, p
+    def step(self, recurred, c, units, rows=None):
+        rows = np.arange(len(units)) if rows is None else rows
+        p = np.array([[ALL.index((*ALL[int(h)], int(unit)))] for h, unit in zip(recurred[rows, 0], units)], np.float32)
+        return p, c[rows], p
 
     def log_probs(self, emission, p):
         t, prefix = np.broadcast_arrays(emission, p)

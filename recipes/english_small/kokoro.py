@@ -86,20 +86,20 @@ class Kokoro:
         self.vocabulary = json.loads(data.read_text(encoding="utf-8"))["vocab"]
         self.folder = voices
 
-    @functools.cache
     def style(self, name: str) -> np.ndarray:
         """[lengths, 256]: the style for each number of phones. "af_heart*0.4+am_adam" is four tenths of the first voice, the rest of the second."""
         first, _, second = name.partition("+")
         voice, _, share = first.partition("*")
-        style = np.fromfile(self.folder / f"{voice}.bin", "<f4").reshape(-1, 256)
-        if not second:
-            return style
-        return float(share) * style + (1 - float(share)) * np.fromfile(self.folder / f"{second}.bin", "<f4").reshape(-1, 256)
+        style = self._voice(voice)
+        return float(share) * style + (1 - float(share)) * self._voice(second) if second else style
+
+    def _voice(self, name: str) -> np.ndarray:
+        return np.fromfile(self.folder / f"{name}.bin", "<f4").reshape(-1, 256)
 
     def say(self, phones: str, name: str, speed: float) -> np.ndarray:
         """Float32 samples at RATE. Raises KeyError for a phone that the network does not know."""
         tokens = [self.vocabulary[symbol] for symbol in phones]
         styles = self.style(name)
         style = styles[min(len(tokens), len(styles)) - 1][None]
-        given = {"tokens": np.array([[0, *tokens, 0]], np.int64), "style": style, "speed": np.array([speed], np.float32)}
+        given = {"tokens": np.array([[0, *tokens, 0]], np.int64), "style": style.astype(np.float32), "speed": np.array([speed], np.float32)}
         return self.session.run(None, given)[0].ravel()

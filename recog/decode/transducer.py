@@ -210,7 +210,7 @@ class _Search:
             at, parents = nodes[new], parents[new]
             fresh = np.unique(parents[np.isnan(self.recurred[parents, 0])])
             self.recurred[fresh] = self.predictor.recur(self.h[fresh])
-            self.h[at], self.c[at], self.p[at] = self.predictor.step(self.recurred[parents], self.c[parents], units[new])
+            self.h[at], self.c[at], self.p[at] = self.predictor.step(self.recurred, self.c, units[new], parents)
             self.recurred[at, 0], self.stamp[at] = np.nan, -1
         return nodes
 

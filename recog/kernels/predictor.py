@@ -10,8 +10,6 @@ from typing import Sequence
 
 import numpy as np
 
-BLOCK = 4096                                  # rows of a lattice at a time
-
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
@@ -46,26 +44,27 @@ class Predictor:
         """What the gates get from h [K, H], whichever label follows: [K, 4H]. The dear part of a step."""
         return h @ self.recurrent
 
-    def step(self, recurred: np.ndarray, c: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """h, c [K, H] and p [K, E] after one more label each, units [K]."""
-        H, peepholes = self.cells, self.peepholes
-        gates = recurred + self.inputs[units]
-        if peepholes is not None:
-            gates[:, :H] += peepholes[0] * c
-            gates[:, H:2 * H] += peepholes[1] * c
-        gates[:, :2 * H] *= 0.5
-        np.tanh(gates[:, :3 * H], out=gates[:, :3 * H])
-        i, f, g = (gates[:, k * H:(k + 1) * H] for k in range(3))
-        c = 0.5 * ((f + 1) * c + (i + 1) * g)                      # (1 + tanh(x / 2)) / 2 is the gates' sigmoid
-        o = gates[:, 3 * H:] if peepholes is None else gates[:, 3 * H:] + peepholes[2] * c
-        h = 0.5 * (np.tanh(0.5 * o) + 1) * np.tanh(c)
-        return h, c, h @ self.project
+    def step(self, recurred: np.ndarray, c: np.ndarray, units: np.ndarray,
+             rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """h, c [K, H] and p [K, E] after one more label each, units [K]; `rows` [K] says which of `recurred` and `c` it follows."""
+        from .cell import next_cells     # numba: slow to import
+
+        rows = np.arange(len(units)) if rows is None else rows
+        peepholes = np.zeros((3, self.cells), np.float32) if self.peepholes is None else self.peepholes
+        h, after = np.empty((2, len(units), self.cells), np.float32)
+        next_cells(recurred, rows, self.inputs, units, peepholes, c, after, h)
+        return h, after, h @ self.project
 
     def log_probs(self, emission: np.ndarray, p: np.ndarray) -> np.ndarray:
-        """log p(k | t, u) [..., V] from the emission of frame t [..., E] and p [..., E]; they are broadcast."""
-        x = emission + p
-        if self.output is not None:
-            x = np.tanh(x, out=x) @ self.output
+        """log p(k | t, u) [K, V] from the emission of frame t [E] and p [K, E]."""
+        from .cell import tanh_sums
+
+        if self.output is None:
+            x = emission + p
+        else:
+            hidden = np.empty_like(p)
+            tanh_sums(emission, p, hidden)
+            x = hidden @ self.output
             x += self.bias
         x -= x.max(axis=-1, keepdims=True)
         x -= np.log(np.exp(x).sum(axis=-1, keepdims=True))
@@ -79,9 +78,7 @@ class Predictor:
             states.append(self.step(self.recur(h), c, np.array([unit])))
         p, following = np.concatenate([state[2] for state in states]), np.append(np.asarray(units, np.int64), 0)
         blank, label = np.empty((2, len(emissions), nodes))
-        step = max(1, BLOCK // nodes)
-        for t in range(0, len(emissions), step):
-            rows = self.log_probs(emissions[t:t + step, None], p)
-            blank[t:t + step], label[t:t + step] = rows[:, :, 0], rows[:, np.arange(nodes), following]
+        for t, emission in enumerate(emissions):
+            rows = self.log_probs(emission, p)
+            blank[t], label[t] = rows[:, 0], rows[np.arange(nodes), following]
         return blank, label
-
