@@ -104,8 +104,8 @@ def _log_probs(loaded: LoadedModel, wave: Waveform) -> np.ndarray:
 
 def _seconds(at: np.ndarray, loaded: LoadedModel, frames: int, seconds: float) -> np.ndarray:
     """Frames to seconds: between the middles of two windows; the first frame begins and the last ends with the sound."""
-    features, inner = loaded.config.features, np.unique([1, frames - 1])[:frames - 1]
-    times = np.minimum(inner * loaded.frame_seconds + (features.window_ms - features.step_ms) / 2000, seconds)
+    inner = np.unique([1, frames - 1])[:frames - 1]
+    times = np.minimum([loaded.seconds(frame) for frame in inner], seconds)
     return np.interp(at, [0, *inner, frames], [0.0, *times, seconds])
 
 

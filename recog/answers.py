@@ -8,7 +8,7 @@ from .types import Hypothesis, Span, Transcript
 
 def transcript(loaded: LoadedModel, id: str, source: str, found: Hypothesis, start: float = 0.0) -> Transcript:
     """`start`: seconds before the first frame."""
-    units, step = loaded.units, loaded.frame_seconds
-    spans = tuple(Span(units.symbols[unit], start + a * step, start + b * step, confidence)
+    units, seconds = loaded.units, loaded.seconds
+    spans = tuple(Span(units.symbols[unit], start + seconds(a), start + seconds(b), confidence)
                   for unit, (a, b), confidence in zip(found.units, found.spans, found.confidence))
     return Transcript(id, source, units.decode(found.units), found.score, found.parts, units.words(spans), spans)

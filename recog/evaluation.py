@@ -66,7 +66,7 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
         answers = {id: decode(decoder, rows)[0] for id, rows in found.items()}
         factors[name] = (time.perf_counter() - began) / seconds
         write_text(out / f"{name}.tsv", "".join(f"{id}\t{loaded.units.decode(h.units)}\n" for id, h in answers.items()))
-        write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.frame_seconds))
+        write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.seconds))
     return factors
 
 

@@ -18,11 +18,11 @@ def stm(utterances: Iterable[Utterance], seconds: Mapping[str, float]) -> str:
     return "".join(f"{_name(u.id)} 1 {_name(u.speaker) or '-'} 0.000 {seconds[u.id]:.3f} {u.text}\n" for u in utterances)
 
 
-def ctm(answers: Mapping[str, Hypothesis], units: Units, frame_seconds: float) -> str:
-    """One line a word (or phone): id, channel, start, duration, word, confidence."""
+def ctm(answers: Mapping[str, Hypothesis], units: Units, seconds: Callable[[int], float]) -> str:
+    """One line a word (or phone): id, channel, start, duration, word, confidence. seconds: when a frame begins."""
     lines = []
     for id, found in answers.items():
-        spans = [Span(units.symbols[unit], start * frame_seconds, end * frame_seconds, sure)
+        spans = [Span(units.symbols[unit], seconds(start), seconds(end), sure)
                  for unit, (start, end), sure in zip(found.units, found.spans, found.confidence)]
         lines += [f"{_name(id)} 1 {word.start:.3f} {word.end - word.start:.3f} {_name(word.text)} {word.confidence:.4f}\n"
                   for word in units.words(spans) if word.text.strip()]

@@ -47,6 +47,11 @@ class LoadedModel:
         """Time from one row of log-probabilities to the next."""
         return self.config.features.frame_seconds * self.model.encoder.subsampling
 
+    def seconds(self, frame: int) -> float:
+        """When row `frame` of the log-probabilities begins: between the middles of two windows, the first with the sound."""
+        features = self.config.features
+        return frame * self.frame_seconds + (features.window_ms - features.step_ms) / 2000 if frame else 0.0
+
 
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
          facts: dict[str, Any], half: bool = False, words: Sequence[str] = ()) -> None:
