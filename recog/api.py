@@ -155,7 +155,7 @@ class Transcriber:
             raise ConfigError(f"the decoder '{kind}' gives one answer and has no beam", hint="choose --decoder beam") from None
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
-        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor())
+        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor(), self.loaded.lm)
 
 
 def _device(name: str) -> torch.device:

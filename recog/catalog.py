@@ -26,9 +26,11 @@ def show_model(name: str) -> dict[str, Any]:
 def export_model(name: str, folder: Path, half: bool, new_name: str | None, force: bool) -> None:
     if folder.exists() and not force:
         raise ConfigError("is there already", where=folder, hint="--force overwrites it")
-    loaded = modeldir.load(modeldir.locate(name))
+    source = modeldir.locate(name)
+    loaded = modeldir.load(source)
     facts = {key: value for key, value in loaded.info.items() if key not in ("format", "name", "config", "files", "weights")}
-    modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half, loaded.words)
+    modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half, loaded.words,
+                  None if loaded.lm is None else source / modeldir.LM)
 
 
 def list_recipes() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class DevelopmentSet:
         return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit, self.fold)}
 
 
-def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Sequence[Component],
+def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Mapping[str, Component],
                  out: Path) -> dict[str, float]:
     """Writes reference.tsv, DECODER.tsv and (for CTC) the log-probabilities of a split; gives each decoder's real-time factor."""
     out.mkdir(exist_ok=True)
@@ -59,8 +59,8 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
     seconds = sum(times.values())
     write_text(out / "reference.stm", stm(utterances, times))
     factors = {}
-    for name, component in named(decoders).items():
-        decoder = make(component, loaded.units, loaded.words, predictor)
+    for name, component in decoders.items():
+        decoder = make(component, loaded.units, loaded.words, predictor, loaded.lm)
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
         answers = {id: decode(decoder, rows)[0] for id, rows in found.items()}
@@ -71,11 +71,12 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
 
 
 def named(decoders: Sequence[Component]) -> dict[str, Component]:
-    """Decoders by kind; the second of a kind is kind-2, and so on."""
+    """Decoders by kind and by what guides them: beam+lexicon+lm; the second of a name is NAME-2, and so on."""
     names: dict[str, Component] = {}
     for component in decoders:
-        same = sum(name.split("-")[0] == component.kind for name in names)
-        names[component.kind if not same else f"{component.kind}-{same + 1}"] = component
+        name = "+".join([component.kind, *(guide for guide in ("lexicon", "lm") if getattr(component.config, guide, False))])
+        same = sum(other.rpartition("-")[0] == name or other == name for other in names)
+        names[name if not same else f"{name}-{same + 1}"] = component
     return names
 
 

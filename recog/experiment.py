@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .augment import ChannelConfig
 from .config import Component, component
 from .features import FeatureConfig
+from .language import LmConfig
 from .models.recognizer import RecognizerConfig
 from .phases import SecondConfig
 from .splice import SpliceConfig
@@ -47,6 +48,7 @@ class Experiment:
     views: ViewsConfig = field(default_factory=ViewsConfig)
     splice: SpliceConfig = field(default_factory=SpliceConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    lm: LmConfig | None = None                   # a language model for the decoders with lm = true; none: no such decoder
     second: SecondConfig | None = None           # a second phase of training, with hooks of its own; none: one phase
 
     def __post_init__(self):
@@ -55,6 +57,9 @@ class Experiment:
         if self.splice.share and (self.second is None or self.head.kind != "ctc"):
             raise ValueError("splice.share needs a [second] phase, and the ctc head, which says in the first where words end")
 
+        asking = [d.kind for d in self.decoders if getattr(d.config, "lm", False)]
+        if bool(asking) != (self.lm is not None):
+            raise ValueError("a decoder with lm = true needs [lm]" if asking else "[lm] needs a decoder with lm = true")
         if self.train.perturb.warp and (self.features.kind != "logmel" or self.features.energy):
             raise ValueError("train.perturb.warp needs logmel features without energy")
 

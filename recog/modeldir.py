@@ -5,12 +5,14 @@
     units.json           the inventory
     normalizer.json      the training set's mean and deviation (normalize = "corpus" only)
     lexicon.txt          the words of the training texts (character units only)
+    lm.arpa              a language model, if it has one
 
 Loading unpickles nothing and imports only what the catalogue knows; every file's size and digest is checked.
 """
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
@@ -19,15 +21,16 @@ import torch
 from torch import nn
 
 from .components import nearest
-from .config import build as build_config, plain
+from .config import Component, build as build_config, plain
 from .errors import ConfigError, DataError, ModelError
 from .features import Normalizer
 from .files import digest, read_json, write_json, write_tensors, write_text, writing
+from .lm.ngram import Ngram
 from .models.recognizer import Recognizer, RecognizerConfig, build
 from .text import Units
 
 FORMAT = 1
-_WEIGHTS, _UNITS, _NORMALIZER, _LEXICON = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt"
+_WEIGHTS, _UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class LoadedModel:
     units: Units
     normalizer: Normalizer | None
     words: tuple[str, ...]               # of the training texts; none if they were not kept
+    lm: Ngram | None                     # the language model, if it has one
     info: dict[str, Any]                 # model.json as it stands
 
     @property
@@ -54,8 +58,8 @@ class LoadedModel:
 
 
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
-         facts: dict[str, Any], half: bool = False, words: Sequence[str] = ()) -> None:
-    """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ..."""
+         facts: dict[str, Any], half: bool = False, words: Sequence[str] = (), lm: Path | None = None) -> None:
+    """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ...; lm: a file to take along."""
     kind = torch.float16 if half else torch.float32
     with writing(folder) as partial:
         partial.mkdir()
@@ -65,6 +69,8 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
             normalizer.save(partial / _NORMALIZER)
         if words:
             write_text(partial / _LEXICON, "".join(f"{word}\n" for word in words))
+        if lm is not None:
+            shutil.copyfile(lm, partial / LM)
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest(p)} for p in sorted(partial.iterdir())}
         write_json(partial / "model.json", {**facts, "format": FORMAT, "name": name, "config": plain(config), "files": files,
                                             "weights": sum(w.numel() for w in model.parameters())})
@@ -88,7 +94,18 @@ def load(folder: Path) -> LoadedModel:
     _fill(model, folder / _WEIGHTS)
     lexicon = folder / _LEXICON
     words = tuple(lexicon.read_text(encoding="utf-8").split()) if _LEXICON in info["files"] else ()
-    return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, info)
+    lm = Ngram.read(folder / LM) if LM in info["files"] else None
+    return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, lm, info)
+
+
+def equip(folder: Path, lm: Path, decoder: Component) -> None:
+    """Puts a language model, and the decoder that asks it, into a finished model folder."""
+    info = _info(folder)
+    with writing(folder) as partial:
+        shutil.copytree(folder, partial)
+        shutil.copyfile(lm, partial / LM)
+        info["files"][LM] = {"bytes": lm.stat().st_size, "sha256": digest(lm)}
+        write_json(partial / "model.json", info | {"config": info["config"] | {"decoder": plain(decoder)}})
 
 
 def _info(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`recog run`: a recipe from corpus to scored table. Stages: prepare, features, units, train, decode, score."""
+"""`recog run`: a recipe from corpus to scored table. Stages: prepare, features, units, train, lm, decode, score."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from . import corpus as corpus_stages
-from . import manifest, modeldir, results, splice
+from . import language, manifest, modeldir, results, splice, tuning
 from .components import nearest
-from .config import plain
+from .config import Component, plain
 from .errors import ConfigError, DataError
-from .evaluation import DevelopmentSet, decode_split, emissions
+from .evaluation import DevelopmentSet, decode_split, emissions, emissions_of, named
 from .examples import Example, Examples
 from .experiment import Experiment
 from .features import Normalizer, limited
@@ -30,7 +30,7 @@ from .text import Units, learn
 from .train import TrainConfig
 from .types import Head
 
-STAGES = ("prepare", "features", "units", "train", "decode", "score")
+STAGES = ("prepare", "features", "units", "train", "lm", "decode", "score")     # lm: of a model with [lm]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ def run(run: Run, until: str = "score") -> str:
     done: dict[str, dict[str, Any]] = {}
     with alone(run.home / f"{run.name}.lock"):
         for name in STAGES[:STAGES.index(until) + 1]:
+            if name == "lm" and run.experiment.lm is None:
+                continue
             stage, work = _PLAN[name](run, done, device)
             with alone(stage.folder.with_suffix(".lock"), wait=True):       # other models may be at a shared stage
                 done[name] = run_stage(stage, work, run.force and name != "prepare")
@@ -150,7 +152,8 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
     settings = plain(experiment, defaults=False) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
     if recipe.config.fold:
         settings["fold"] = digest(recipe.folder / recipe.config.fold)    # the best epoch is chosen by folded phones
-    settings.pop("decoders", None)
+    for later in ("decoders", "lm"):
+        settings.pop(later, None)
     settings.get("train", {}).pop("checkpoint_seconds", None)    # changes nothing but the time lost by a kill
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device, done["prepare"].get("variant"))
@@ -219,11 +222,49 @@ def refuse_unfit(rows: list[Example], store: Store, experiment: Experiment, head
                         hint="leave them out in prepare, or change features.stack, encoder.subsample, views.speeds or head.memory_mb")
 
 
+def _lm(run: Run, done: dict, device: torch.device) -> Planned:
+    config, decoders = run.experiment.lm, run.experiment.decoders
+    asking = {name: component for name, component in named(decoders).items() if getattr(component.config, "lm", False)}
+    settings = {"lm": plain(config, defaults=False), "decoders": {name: plain(c, defaults=False) for name, c in asking.items()}}
+    inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"], "units": done["units"]["units"]}
+    inputs |= {name: digest(run.recipe.folder / name) for name in config.texts if (run.recipe.folder / name).is_file()}
+
+    def work(out: Path) -> dict[str, Any]:
+        texts = (u.text for u in manifest.read(run.manifest, "train"))
+        arpa, units = out / modeldir.LM, Units.load(run.folder / "units" / "units.json")
+        count = language.learn(config, texts, units, run.recipe.folder, arpa)
+        modeldir.equip(run.folder / "model", arpa, decoders[0])
+        loaded = modeldir.load(run.folder / "model")
+        say(f"lm: {' '.join(f'{n:,}' for n in loaded.lm.counts)} n-grams of {config.units}s from {count:,} sentences")
+        tuned = {}
+        if config.tune:
+            loaded.model.to(device)
+            dev = list(manifest.read(run.manifest, run.recipe.config.dev))
+            heard = emissions_of(loaded, Store(run.features), [u.id for u in dev])
+            for name, component in asking.items():
+                pair = tuning.tune(loaded, component, heard, {u.id: u.text for u in dev}, run.recipe.config.score[0], run.recipe.folding(),
+                                   out / f"{name}.svg", say)
+                tuned[name] = pair
+                if component is decoders[0]:
+                    modeldir.equip(run.folder / "model", arpa, replace(component, config=replace(component.config, **pair)))
+        return {"arpa": digest(arpa), "tuned": tuned}
+
+    return Stage("lm", run.folder / "lm", 1, settings, inputs), work
+
+
+def _decoders(run: Run, done: dict) -> dict[str, Component]:
+    """By name, with what the stage lm has tuned."""
+    tuned = done["lm"]["tuned"] if "lm" in done else {}
+    return {name: replace(c, config=replace(c.config, **tuned.get(name, {}))) for name, c in named(run.experiment.decoders).items()}
+
+
 def _decode(run: Run, done: dict, device: torch.device) -> Planned:
-    decoders = run.experiment.decoders
+    decoders = _decoders(run, done)
     splits = [run.recipe.config.dev, *run.recipe.config.test]
-    stage = Stage("decode", run.folder / "decode", 1, {"decoders": plain(decoders, defaults=False), "splits": splits},
-                  {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]})
+    inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]}
+    if "lm" in done:
+        inputs["lm"] = done["lm"]["arpa"]
+    stage = Stage("decode", run.folder / "decode", 1, {"decoders": {name: plain(c, defaults=False) for name, c in decoders.items()}, "splits": splits}, inputs)
 
     def work(out: Path) -> dict[str, Any]:
         loaded = modeldir.load(run.folder / "model")
@@ -249,4 +290,4 @@ def _score(run: Run, done: dict, device: torch.device) -> Planned:
     return stage, work
 
 
-_PLAN = {"prepare": _prepare, "features": _features, "units": _units, "train": _train, "decode": _decode, "score": _score}
+_PLAN = {"prepare": _prepare, "features": _features, "units": _units, "train": _train, "lm": _lm, "decode": _decode, "score": _score}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ..config import Component
     from ..kernels.predictor import Predictor
+    from ..lm.ngram import Ngram
     from ..text import Units
     from ..types import Decoder, Hypothesis
 
@@ -18,19 +19,15 @@ def decode(decoder: Decoder, emissions: ndarray) -> list[Hypothesis]:
     return list(decoder.finish(decoder.step(decoder.begin(), emissions)))
 
 
-def make(component: Component, units: Units, words: Sequence[str], predictor: Predictor | None = None) -> Decoder:
+def make(component: Component, units: Units, words: Sequence[str], predictor: Predictor | None = None, lm: Ngram | None = None) -> Decoder:
     """The decoder that a setting names. words: the model's lexicon, if the decoder asks for one; predictor: a transducer's."""
     from ..components import find
-    from ..errors import ConfigError
 
     if predictor is not None:
         return find("transducer decoder", component.kind)(component.config, predictor)
-    cls = find("decoder", component.kind)
-    if not getattr(component.config, "lexicon", False):
-        return cls(component.config)
-    from .lexicon import build
+    cls, config = find("decoder", component.kind), component.config
+    if not (getattr(config, "lexicon", False) or getattr(config, "lm", False)):
+        return cls(config)
+    from .guides import guides
 
-    spellings = [way for ways in units.lexicon.values() for way in ways] if units.lexicon else words
-    if not spellings or not units.lexicon and units.kind != "char":
-        raise ConfigError("this model has no lexicon", where="decoder.lexicon", hint="decode without it")
-    return cls(component.config, lexicon=build(spellings, units.symbols))
+    return cls(config, **guides(config, units, words, lm))

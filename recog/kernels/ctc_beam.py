@@ -12,16 +12,18 @@ import math
 import numpy as np
 from numba import njit
 
-# Columns of the tree. SLOT: place in the beam, or -1. SPELLED: lexicon state. WORDS: how many were begun.
-PARENT, UNIT, DEPTH, SLOT, SPELLED, WORDS = 0, 1, 2, 3, 4, 5
+from .fusion import NONE, said
+
+# Columns of the tree. SLOT: place in the beam, or -1. SPELLED: lexicon state. SAID: the language model's state.
+PARENT, UNIT, DEPTH, SLOT, SPELLED, SAID = 0, 1, 2, 3, 4, 5
 COLUMNS = 6
 
 
-def empty_tree(room: int = 1024):
-    """The tree with its root (node 0, no unit), and its hash table."""
+def empty_tree(said: int = 0, room: int = 1024):
+    """The tree with its root (node 0, no unit), its hash table, and what each node has earned beyond its probability."""
     tree, table = np.zeros((room, COLUMNS), np.int32), np.full(2 * room, -1, np.int32)
-    tree[0] = -1, 0, 0, 0, 0, 0
-    return tree, table
+    tree[0] = -1, 0, 0, 0, 0, said
+    return tree, table, np.zeros(room)
 
 
 @njit(cache=True, nogil=True)
@@ -42,7 +44,7 @@ def place(tree, table, parent, unit):
 
 
 @njit(cache=True, nogil=True)
-def make_room(tree, table, count, nodes, room):
+def make_room(tree, table, earned, count, nodes, room):
     """Drops the nodes that no live prefix needs, and leaves space for `room` more. Exact: a dropped
     node has no living descendants. Renumbers `nodes` in place."""
     new = np.full(count, -1, np.int32)
@@ -59,17 +61,17 @@ def make_room(tree, table, count, nodes, room):
     size = len(tree)
     while size < 2 * (live + room):
         size *= 2
-    smaller, table = np.zeros((size, COLUMNS), np.int32), np.full(2 * size, -1, np.int32)
+    smaller, table, sums = np.zeros((size, COLUMNS), np.int32), np.full(2 * size, -1, np.int32), np.zeros(size)
     for node in range(count):
         if new[node] >= 0:
-            smaller[new[node]] = tree[node]
+            smaller[new[node]], sums[new[node]] = tree[node], earned[node]
             if node > 0:
                 parent = new[tree[node, PARENT]]
                 smaller[new[node], PARENT] = parent
                 table[place(smaller, table, parent, tree[node, UNIT])] = new[node]
     for k in range(len(nodes)):
         nodes[k] = new[nodes[k]]
-    return smaller, table, live
+    return smaller, table, sums, live
 
 
 @njit(cache=True, nogil=True)
@@ -108,19 +110,20 @@ def sort(heap, rank, size):
 
 
 @njit(cache=True, nogil=True)
-def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word_bonus, lexicon,
-            tree, table, count, nodes, blank, label):
+def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word_bonus, lexicon, fusion,
+            tree, table, earned, count, nodes, blank, label):
     """The beam after the frames of `log_probs` (float64 [T, V]).
 
     lexicon int32 [S, V]: the state after a unit, or -1 where it may not come; a word begins in state 0.
-    tree [N, 6], table, count: the prefixes known; nodes, blank, label [K]: the live ones, best
+    fusion: what the language model makes of a unit, see kernels/fusion.py.
+    tree [N, 6], table, earned [N], count: the prefixes known; nodes, blank, label [K]: the live ones, best
     first, with the log of the summed probability of their paths that end in a blank and in their
-    last unit. Returns the last six anew; what came in is left as it was.
+    last unit. Returns the last seven anew; what came in is left as it was.
     """
     T, V = log_probs.shape
     K = len(nodes)
     most = length_bonus + max(word_bonus, 0.0)                     # what one more unit can earn beyond its probability
-    tree, table = tree.copy(), table.copy()
+    tree, table, earned = tree.copy(), table.copy(), earned.copy()
     node_of, old_blank, old_label = np.zeros(beam, np.int64), np.zeros(beam), np.zeros(beam)
     node_of[:K], old_blank[:K], old_label[:K] = nodes, blank, label
     total = np.zeros(beam)
@@ -144,7 +147,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
                 p = tree[parent, SLOT]
                 if p >= 0:
                     nb = logadd(nb, row[unit] + (old_blank[p] if tree[parent, UNIT] == unit else total[p]))
-            r = logadd(b, nb) + length_bonus * tree[node, DEPTH] + word_bonus * tree[node, WORDS]
+            r = logadd(b, nb) + earned[node]
             if r > -np.inf:
                 rank[n], new_blank[n], new_label[n], source[n], unit_of[n], heap[n] = r, b, nb, node, 0, n
                 n += 1
@@ -154,7 +157,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
         cut = best - beam_threshold
         floor = max(cut, rank[heap[0]]) if n == beam else cut      # what is no better cannot get in
         unlikely = row.max() - token_threshold
-        lead = total[0] + length_bonus * tree[node_of[0], DEPTH] + word_bonus * tree[node_of[0], WORDS] + most
+        lead = total[0] + earned[node_of[0]] + most
         m = 0
         for v in range(1, V):
             if row[v] > unlikely and lead + row[v] > floor:
@@ -164,11 +167,9 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
         sort(tried, row, m)
         for k in range(K):
             node = node_of[k]
-            bonus = length_bonus * tree[node, DEPTH] + word_bonus * tree[node, WORDS]
-            if m == 0 or total[k] + row[tried[0]] + bonus + most <= floor:
+            if m == 0 or total[k] + row[tried[0]] + earned[node] + most <= floor:
                 break                                              # both lists are sorted
-            begins = tree[node, SPELLED] == 0
-            bonus += length_bonus + (word_bonus if begins else 0.0)
+            bonus = earned[node] + length_bonus + (word_bonus if tree[node, SPELLED] == 0 else 0.0)
             for j in range(m):
                 v = tried[j]
                 if lexicon[tree[node, SPELLED], v] < 0:
@@ -179,6 +180,10 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
                 r = nb + bonus
                 if r <= floor:
                     continue
+                if fusion.kind != NONE:
+                    r += said(fusion, tree[node, SAID], tree[node, SPELLED], v)[0]
+                    if r <= floor:
+                        continue
                 child = table[place(tree, table, node, v)]
                 if child >= 0 and tree[child, SLOT] >= 0:
                     continue                                       # counted above
@@ -203,7 +208,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
             node_of[K], old_blank[K], old_label[K] = source[c], new_blank[c], new_label[c]
             K += 1
         if count + K > len(tree):
-            tree, table, count = make_room(tree, table, count, node_of[:K], K)
+            tree, table, earned, count = make_room(tree, table, earned, count, node_of[:K], K)
         for k in range(K):
             if unit_of[heap[k]] > 0:
                 parent, unit = node_of[k], unit_of[heap[k]]
@@ -211,12 +216,13 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
                 if table[at] < 0:
                     tree[count, PARENT], tree[count, UNIT], tree[count, DEPTH] = parent, unit, tree[parent, DEPTH] + 1
                     tree[count, SPELLED] = lexicon[tree[parent, SPELLED], unit]
-                    tree[count, WORDS] = tree[parent, WORDS] + (tree[parent, SPELLED] == 0)
+                    gain, tree[count, SAID] = said(fusion, tree[parent, SAID], tree[parent, SPELLED], unit)
+                    earned[count] = earned[parent] + length_bonus + gain + (word_bonus if tree[parent, SPELLED] == 0 else 0.0)
                     table[at] = count
                     count += 1
                 node_of[k] = table[at]
             tree[node_of[k], SLOT] = k
-    return tree, table, count, node_of[:K].copy(), old_blank[:K].copy(), old_label[:K].copy()
+    return tree, table, earned, count, node_of[:K].copy(), old_blank[:K].copy(), old_label[:K].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,84 @@
+"""How much a language model counts: its weight and the bonus of each word, chosen on the development set.
+
+The network has run already: its log-probabilities are decoded again for each pair, first on a grid, then around the best.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from . import svg
+from .config import Component
+from .decode import decode, make
+from .decode.guides import guides
+from .files import write_text
+from .modeldir import LoadedModel
+from .score import Fold, error_rate
+
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)      # what the model's nats count
+BONUSES = (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0)                # nats for each word, or each unit where the model reads units
+HALVINGS = 2                                              # how often the grid is made finer around the best
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pair, and its error on the development set."""
+
+    lm_weight: float
+    bonus: float
+    error: float                         # errors per reference token
+
+
+def tune(loaded: LoadedModel, component: Component, log_probs: Mapping[str, np.ndarray], texts: Mapping[str, str], unit: str,
+         fold: Fold | None, picture: Path, say: Callable[[str], None] = print) -> dict[str, float]:
+    """The settings of the decoder that err least: lm_weight, and the bonus of words, or of units where it knows no words.
+
+    Of equal errors the one with the smaller weight, then bonus, is taken. log_probs [T, V] and texts: of each utterance of
+    the development set. `picture`: where the surface is drawn.
+    """
+    bonus = "length_bonus" if guides(component.config, loaded.units, loaded.words, loaded.lm)["lexicon"] is None else "word_bonus"
+    found: dict[tuple[float, float], float] = {}
+
+    def error(pair: tuple[float, float]) -> float:
+        if pair not in found:
+            config = replace(component.config, **dict(zip(("lm_weight", bonus), pair)))
+            decoder = make(Component(component.kind, config), loaded.units, loaded.words, None, loaded.lm)
+            answers = [loaded.units.decode(decode(decoder, log_probs[id])[0].units) for id in texts]
+            found[pair] = error_rate(list(texts.values()), answers, unit, fold)
+        return found[pair]
+
+    def best(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
+        return min(pairs, key=lambda pair: (error(pair), pair[0], abs(pair[1])))
+
+    at, steps = best(itertools.product(WEIGHTS, BONUSES)), (0.125, 0.5)
+    for halving in range(HALVINGS):
+        near = [[value + i * step / 2 ** halving for i in (-1, 0, 1)] for value, step in zip(at, steps)]
+        at = best((max(0.0, weight), bonus) for weight, bonus in itertools.product(*near))
+    say(f"tune: lm_weight {at[0]:g}, {bonus} {at[1]:g}: {100 * found[at]:.2f} % {unit} errors on the development set, best of {len(found)}")
+    surface([Trial(*pair, value) for pair, value in sorted(found.items())], bonus, picture)
+    return dict(zip(("lm_weight", bonus), at))
+
+
+def surface(trials: Sequence[Trial], name: str, path: Path) -> None:
+    """A picture: error by weight (across) and bonus (down), the best framed."""
+    weights, bonuses = sorted({t.lm_weight for t in trials}), sorted({t.bonus for t in trials})
+    low, high = min(t.error for t in trials), max(t.error for t in trials)
+    best = min(trials, key=lambda t: (t.error, t.lm_weight, abs(t.bonus)))
+    cells = []
+    for t in trials:
+        x, y = 80 + 56 * weights.index(t.lm_weight), 40 + 24 * bonuses.index(t.bonus)
+        share = (t.error - low) / (high - low) if high > low else 0.0
+        frame = {"stroke": "var(--ink)", "stroke_width": 2} if t == best else {}
+        cells.append(svg.tag("rect", svg.hint(f"lm_weight {t.lm_weight:g}, {name} {t.bonus:g}: {100 * t.error:.2f} %"), x=x, y=y, width=54,
+                             height=22, class_="heat", fill_opacity=round(0.9 - 0.8 * share, 2), **frame))
+        cells.append(svg.text(x + 27, y + 15, f"{100 * t.error:.2f}", "middle", class_="tick"))
+    marks = [svg.text(80 + 56 * i + 27, 32, f"{w:g}", "middle") for i, w in enumerate(weights)]
+    marks += [svg.text(72, 40 + 24 * i + 15, f"{b:g}", "end") for i, b in enumerate(bonuses)]
+    marks += [svg.text(80, 14, "lm_weight across, error in percent"), svg.text(4, 32, name)]
+    drawn = svg.drawing(90 + 56 * len(weights), 50 + 24 * len(bonuses), f"error by lm_weight and {name}", *cells, *marks)
+    write_text(path, drawn.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1).replace(">", f"><style>{svg.STYLE}</style>", 1))
