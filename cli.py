@@ -50,6 +50,8 @@ def transcribe(
     nbest: Annotated[int, typer.Option(help="Answers per file (json and jsonl show them).")] = 1,
     decoder: Annotated[Optional[str], typer.Option(help="greedy, beam or prefix; default: the model's own.")] = None,
     beam: Annotated[Optional[int], typer.Option(help="Width of the beam.")] = None,
+    lm: Annotated[Optional[str], typer.Option(help="A language model (ARPA) for the beam, or none; default: the model's own.")] = None,
+    lm_weight: Annotated[Optional[float], typer.Option(help="What the language model counts.")] = None,
     output_dir: Annotated[Optional[Path], typer.Option(help="Write one file per input into this folder.")] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
@@ -58,7 +60,7 @@ def transcribe(
     force: Force = False,
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
-    options = {"nbest": nbest, "decoder": decoder, "beam": beam}
+    options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight}
     if stream:
         from recog.live import transcribe_stream
 

@@ -20,6 +20,7 @@ from .config import Component
 from .decode import decode, make
 from .errors import ConfigError, RecogError
 from .features import extract, finish
+from .lm.ngram import Ngram
 from .modeldir import LoadedModel, load as load_folder, locate
 from .segment import SegmentConfig, segments
 from .streaming import Stream
@@ -36,6 +37,8 @@ class TranscribeOptions:
     decoder: str | None = None               # greedy or beam; None: the model's own
     beam: int | None = None                  # width of the beam; None: the decoder's own
     nbest: int = 1                           # answers per file, best first
+    lm: str | None = None                    # a language model (ARPA) for the beam; "none": without; None: the model's own, if its decoder asks it
+    lm_weight: float | None = None           # what its nats count; None: the decoder's own
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     batch: BatchConfig = field(default_factory=lambda: BatchConfig(utterances=16, frames=20000))
 
@@ -141,7 +144,8 @@ class Transcriber:
 
     def _decoder(self, options: TranscribeOptions) -> Decoder:
         chosen = self.loaded.config.decoder
-        kind = options.decoder or ("beam" if options.nbest > 1 or options.beam is not None else chosen.kind)
+        guided = options.lm not in (None, "none") or options.lm_weight is not None
+        kind = options.decoder or ("beam" if options.nbest > 1 or options.beam is not None or guided else chosen.kind)
         if kind != chosen.kind:
             chosen = Component(kind, find(section("decoder", self.loaded.config.head.kind), kind).Config())
         wanted = {"nbest": options.nbest} if options.nbest > 1 else {}
@@ -149,13 +153,19 @@ class Transcriber:
             wanted["beam"] = options.beam
         elif options.nbest > getattr(chosen.config, "beam", options.nbest):
             wanted["beam"] = options.nbest
+        lm = self.loaded.lm
+        if options.lm == "none":
+            wanted |= {"lm": False, "word_bonus": 0.0} if getattr(chosen.config, "lm", False) else {}
+        elif guided:
+            wanted |= {"lm": True} | ({} if options.lm_weight is None else {"lm_weight": options.lm_weight})
+            lm = lm if options.lm is None else Ngram.read(Path(options.lm))
         try:
             config = replace(chosen.config, **wanted)
         except TypeError:
-            raise ConfigError(f"the decoder '{kind}' gives one answer and has no beam", hint="choose --decoder beam") from None
+            raise ConfigError(f"the decoder '{kind}' has no {' and no '.join(wanted)}", hint="choose --decoder beam") from None
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
-        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor(), self.loaded.lm)
+        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor(), lm)
 
 
 def _device(name: str) -> torch.device:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from .augment import ChannelConfig
 from .config import Component, component
 from .features import FeatureConfig
-from .language import LmConfig
+from .lm.recipe import LmConfig
 from .models.recognizer import RecognizerConfig
 from .phases import SecondConfig
 from .splice import SpliceConfig

@@ -21,7 +21,7 @@ CLIPPED = 0.98                   # of full scale: 8-bit sound goes no higher tha
 SHOWN = 10                       # stretches of speech that are listed
 LONG = 100                       # characters of a text that are shown
 KINDS = "a sound file, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
-STAGES = ("units", "train", "decode", "score")     # those of a run alone; `prepare` and `features` are shared by all runs
+STAGES = ("units", "train", "lm", "decode", "score")     # those of a run alone; `prepare` and `features` are shared by all runs
 
 
 def describe(path: Path) -> str:
@@ -228,7 +228,8 @@ def _places(folder: Path) -> dict[str, Path]:
     """The folder of each stage. A run's features lie beside it, under the digest of their settings."""
     key = _key(folder / "train").get("inputs", {}).get("features", "")
     features = {"features": folder.parent / f"features-{key[:8]}"} if key else {}
-    return {"prepare": folder.parent / "prepare", **features, **{stage: folder / stage for stage in STAGES}}
+    own = [stage for stage in STAGES if stage != "lm" or (folder / stage).is_dir()]        # not every run has a language model
+    return {"prepare": folder.parent / "prepare", **features, **{stage: folder / stage for stage in own}}
 
 
 def _state(stage: str, folder: Path) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from . import corpus as corpus_stages
-from . import language, manifest, modeldir, results, splice, tuning
+from . import manifest, modeldir, results, splice, tuning
 from .components import nearest
 from .config import Component, plain
 from .errors import ConfigError, DataError
@@ -20,6 +20,7 @@ from .experiment import Experiment
 from .features import Normalizer, limited
 from .files import alone, digest, digest_of, read_json
 from .ledger import Stage, run as run_stage, say
+from .lm.recipe import learn as learn_lm
 from .models.recognizer import build
 from .perturb import PerturbConfig
 from .phases import SECOND, Phase, phases, train_phases
@@ -232,7 +233,7 @@ def _lm(run: Run, done: dict, device: torch.device) -> Planned:
     def work(out: Path) -> dict[str, Any]:
         texts = (u.text for u in manifest.read(run.manifest, "train"))
         arpa, units = out / modeldir.LM, Units.load(run.folder / "units" / "units.json")
-        count = language.learn(config, texts, units, run.recipe.folder, arpa)
+        count = learn_lm(config, texts, units, run.recipe.folder, arpa)
         modeldir.equip(run.folder / "model", arpa, decoders[0])
         loaded = modeldir.load(run.folder / "model")
         say(f"lm: {' '.join(f'{n:,}' for n in loaded.lm.counts)} n-grams of {config.units}s from {count:,} sentences")

@@ -208,4 +208,4 @@ def test_importing_is_light():
             "print([m for m in ('torch', 'soundfile', 'numba') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert inspection.STAGES == ("units", "train", "decode", "score")
+    assert inspection.STAGES == ("units", "train", "lm", "decode", "score")

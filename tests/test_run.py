@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import recog
+from recog import modeldir
+from recog.api import TranscribeOptions
 from recog.errors import ConfigError
 from recog.files import digest
 from recog.stages import STAGES, run_recipe
@@ -18,6 +21,7 @@ from recog.testing import ROWS, SETTINGS, tiny_recipe, tone_corpus
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(__file__).parents[1]
+PLAIN = [stage for stage in STAGES if stage != "lm"]               # of a model without a language model
 
 
 def run(recipe, corpus, exp, overrides=(), name=None, until="score", force=False, record=False):
@@ -58,7 +62,7 @@ def test_a_run_leaves_a_table_a_model_and_reports_and_a_second_run_does_nothing(
     assert not list(exp.rglob("*.partial"))
     before, _ = contents(exp), talk(capsys)
     assert run(recipe, corpus, exp) == table
-    assert talk(capsys) == {stage: "skip, unchanged" for stage in STAGES} and contents(exp) == before
+    assert talk(capsys) == {stage: "skip, unchanged" for stage in PLAIN} and contents(exp) == before
 
 
 def test_until_stops_and_the_next_run_goes_on(tmp_path, recipe, corpus, capsys):
@@ -102,6 +106,36 @@ def test_a_change_of_the_decoder_decodes_again_and_trains_no_more(tmp_path, reci
     assert "beam" in table and digest(exp / "mine" / "ctc" / "model" / "weights.safetensors") == weights
 
 
+def test_a_language_model_is_trained_tuned_and_put_into_the_model(tmp_path, corpus, capsys):
+    texts = ["01 2", "1 20", "2 0 1", "0", "12 2", "20 1 1"]
+    corpus = tone_corpus(tmp_path / "words", [(f"{split}{n}", split, text) for split in ("train", "dev", "test") for n, text in enumerate(texts)])
+    decoders = '[[decoders]]\nkind = "beam"\nbeam = 4\nlm = true\n[[decoders]]\nkind = "greedy"\n[lm]\norder = 2\n'
+    recipe, exp = tiny_recipe(tmp_path / "mine", SETTINGS + decoders), tmp_path / "exp"
+    table = run(recipe, corpus, exp)
+    assert [line.split()[1] for line in table.splitlines()[2:]] == ["beam+lm", "greedy"] * 2
+    said = talk(capsys)
+    assert said["lm"].endswith("n-grams of words from 6 sentences") and "lm_weight" in said["tune"]
+    folder = exp / "mine" / "ctc"
+    assert "<svg" in (folder / "lm" / "beam+lm.svg").read_text()
+    loaded, weights = modeldir.load(folder / "model"), digest(folder / "model" / "weights.safetensors")
+    tuned = json.loads((folder / "lm" / "done.json").read_text())["result"]["tuned"]["beam+lm"]
+    assert loaded.lm.order == 2 and {key: getattr(loaded.config.decoder.config, key) for key in tuned} == tuned
+    sounds = [corpus / "test0.wav", corpus / "test1.wav"]
+    ours = {options: [t.parts["lm"] for t in recog.load(folder / "model").transcribe(sounds, TranscribeOptions(lm=options, lm_weight=1.0))]
+            for options in (None, "none", str(folder / "lm" / "lm.arpa"))}
+    assert ours[None] == ours[str(folder / "lm" / "lm.arpa")] and all(lm < 0 for lm in ours[None]) and ours["none"] == [0.0, 0.0]
+    assert run(recipe, corpus, exp) == table and talk(capsys)["lm"] == "skip, unchanged"
+    run(recipe, corpus, exp, ["lm.order=1"])                       # the network stays
+    assert talk(capsys)["train"] == "skip, unchanged" and digest(folder / "model" / "weights.safetensors") == weights
+    assert modeldir.load(folder / "model").lm.order == 1
+
+
+@pytest.mark.parametrize("decoders, what", [('[[decoders]]\nkind = "beam"\nlm = true', "needs .lm."), ("[lm]", "needs a decoder with lm = true")])
+def test_a_language_model_and_who_asks_it_go_together(tmp_path, corpus, decoders, what):
+    with pytest.raises(ConfigError, match=what):
+        run(tiny_recipe(tmp_path / "mine", SETTINGS + decoders), corpus, tmp_path / "exp")
+
+
 def test_another_corpus_is_noticed(tmp_path, recipe, corpus, capsys):
     exp = tmp_path / "exp"
     run(recipe, corpus, exp)
@@ -139,7 +173,7 @@ def test_the_tones_recipe_from_the_command_line_twice(tmp_path):
     assert {line.split()[0] for line in table.splitlines()[2:]} == {"dev", "test"}
     status, again, err = finished(*small)
     assert status == 0 and again == table
-    assert [line for line in err.splitlines() if ":" in line] == [f"{stage}: skip, unchanged" for stage in STAGES]
+    assert [line for line in err.splitlines() if ":" in line] == [f"{stage}: skip, unchanged" for stage in PLAIN]
 
 
 def kill_and_resume(tmp_path, recipe, corpus, kills, watch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Sequence
 
 from ..errors import ConfigError
+from ..lm.tokens import SPACE
 from ..text import Units
 from .language import Language
 from .lexicon import build
@@ -12,8 +13,6 @@ from .lexicon import build
 if TYPE_CHECKING:
     from ..lm.ngram import Ngram
     from .ctc_beam import CtcBeamConfig
-
-SPACE = "<space>"                             # what a language model of characters calls the space
 
 
 def guides(config: CtcBeamConfig, units: Units, words: Sequence[str], lm: Ngram | None) -> dict[str, Any]:

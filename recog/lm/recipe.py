@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Literal
 
-from .decode.guides import SPACE
-from .errors import DataError
-from .lm.arpa import write
-from .lm.kneser_ney import KneserNeyConfig, train
-from .text import Units
+from ..errors import DataError
+from ..text import Units
+from .arpa import write
+from .kneser_ney import KneserNeyConfig, train
+from .tokens import SPACE
 
 
 @dataclass(frozen=True)
