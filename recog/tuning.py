@@ -15,10 +15,15 @@ import numpy as np
 from . import svg
 from .config import Component
 from .decode import decode, make
+from .decode.ctc_beam import CtcBeamConfig
 from .decode.guides import guides
+from .errors import DataError
 from .files import write_text
-from .modeldir import LoadedModel
+from .lm.ngram import Ngram
+from .modeldir import LoadedModel, equip, load
 from .score import Fold, error_rate
+from .store import Store
+from .transcripts import read_transcripts
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)      # what the model's nats count
 BONUSES = (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0)                # nats for each word, or each unit where the model reads units
@@ -82,3 +87,21 @@ def surface(trials: Sequence[Trial], name: str, path: Path) -> None:
     marks += [svg.text(80, 14, "lm_weight across, error in percent"), svg.text(4, 32, name)]
     drawn = svg.drawing(90 + 56 * len(weights), 50 + 24 * len(bonuses), f"error by lm_weight and {name}", *cells, *marks)
     write_text(path, drawn.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1).replace(">", f"><style>{svg.STYLE}</style>", 1))
+
+
+def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: int = 100) -> str:
+    """Puts a language model, tuned on what `recog run` has heard, into the run's model; gives what was said of it.
+
+    run: exp/RECIPE/NAME. Raises DataError when the split's log-probabilities are not there.
+    """
+    heard, lines = run / "decode" / split / "log_probs", []
+    if not heard.is_dir():
+        raise DataError(f"holds no log-probabilities of '{split}'", where=run, hint="recog run leaves them for models with the ctc head")
+    loaded = replace(load(run / "model"), lm=Ngram.read(lm))
+    chosen = loaded.config.decoder
+    kept = {"lexicon": True} if getattr(chosen.config, "lexicon", False) else {}
+    component = Component("beam", CtcBeamConfig(beam=beam, lm=True, **kept))
+    store, texts = Store(heard), read_transcripts(run / "decode" / split / "reference.tsv")
+    found = tune(loaded, component, {id: store.frames(id) for id in texts}, texts, unit, None, run / "tune.svg", lines.append)
+    equip(run / "model", lm, replace(component, config=replace(component.config, **found)))
+    return "\n".join([*lines, f"in {run / 'model'}; the surface: {run / 'tune.svg'}"])

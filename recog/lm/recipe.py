@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Literal
 
-from ..errors import DataError
 from ..text import Units
 from .arpa import write
 from .kneser_ney import KneserNeyConfig, train
-from .tokens import SPACE
+from .tokens import SPACE, read_text
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,7 @@ def learn(config: LmConfig, transcripts: Iterable[str], units: Units, folder: Pa
     """Writes the model as ARPA; gives the number of sentences that it was learned from. `folder`: where the texts are."""
     sentences = list(transcripts) if config.transcripts else []
     for name in config.texts:
-        try:
-            sentences += (folder / name).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot be read: {error}", where=folder / name, hint="[lm] texts names files in the recipe's folder") from None
+        sentences += read_text(folder / name).splitlines()
     if config.units == "unit":
         sentences = [" ".join(SPACE if symbol == " " else symbol for symbol in units.split(sentence)) for sentence in sentences]
     write(train("\n".join(sentences), KneserNeyConfig(config.order, discount_fallback=True)), target)

@@ -1,0 +1,54 @@
+"""Tuning takes the best pair of all that it tried, draws them, and puts the model where it belongs."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_fusion import CHARS, SPOKEN, model
+
+from recog import tuning
+from recog.config import Component
+from recog.decode import decode, make
+from recog.decode.ctc_beam import CtcBeamConfig
+from recog.score import error_rate
+
+
+class Loaded:
+    """As much of a model as tuning looks at."""
+
+    def __init__(self, lm):
+        self.lm, self.units, self.words = lm, CHARS, ()
+
+
+@pytest.fixture
+def heard(tmp_path):
+    rng = np.random.default_rng(3)
+    texts = {f"u{n}": text for n, text in enumerate(SPOKEN * 2)}
+    log_probs = {}
+    for id, text in texts.items():
+        path = [u for c in text for u in (CHARS.symbols.index(c), 0)]
+        logits = rng.normal(0, 1.6, (len(path), 4)) + 3 * np.eye(4)[path]
+        log_probs[id] = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    return log_probs, texts
+
+
+def test_the_best_pair_is_taken_and_beats_no_model(tmp_path, heard):
+    loaded, component = Loaded(model(tmp_path, SPOKEN)[0]), Component("beam", CtcBeamConfig(beam=20, lm=True))
+    log_probs, texts = heard
+    said = []
+    pair = tuning.tune(loaded, component, log_probs, texts, "word", None, tmp_path / "tune.svg", said.append)
+
+    def error(**settings):
+        decoder = make(Component("beam", replace(component.config, **settings)), CHARS, (), lm=loaded.lm)
+        return error_rate(list(texts.values()), [CHARS.decode(decode(decoder, log_probs[id])[0].units) for id in texts], "word")
+
+    grid = {p: error(lm_weight=p[0], word_bonus=p[1]) for p in itertools.product(tuning.WEIGHTS, tuning.BONUSES)}
+    assert set(pair) == {"lm_weight", "word_bonus"} and error(**pair) <= min(grid.values()) < grid[0.0, 0.0]
+    assert f"{100 * error(**pair):.2f} %" in said[0] and f"{100 * error(**pair):.2f}" in (tmp_path / "tune.svg").read_text()
+
+
+def test_units_get_a_length_bonus(tmp_path, heard):
+    loaded = Loaded(model(tmp_path, ["A <space> A B", "B B <space> A"])[0])
+    component = Component("beam", CtcBeamConfig(beam=4, lm=True))
+    assert set(tuning.tune(loaded, component, *heard, "char", None, tmp_path / "tune.svg", len)) == {"lm_weight", "length_bonus"}
