@@ -2,6 +2,7 @@
 
 import sys
 
+import oracles
 import pytest
 from hypothesis import settings
 
@@ -23,3 +24,10 @@ def one_thread():
 def no_leftover_pytest_arguments(monkeypatch):
     """What a test calls must not read pytest's own command line."""
     monkeypatch.setattr(sys, "argv", ["recog"])
+
+
+def pytest_terminal_summary(terminalreporter):
+    if oracles.SEEN:
+        terminalreporter.section("largest errors against the oracles")
+        for line in oracles.table():
+            terminalreporter.line(line)

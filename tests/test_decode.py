@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import close
 
 from recog.decode import decode
 from recog.decode.align import align
@@ -109,7 +110,7 @@ def test_unlimited_beam_equals_sum_over_paths(seed, shape, kind):
     found = {h.units: h.score for h in decode(beam(beam=EVERYTHING, nbest=EVERYTHING), log_probs)}
     assert found.keys() == expected.keys()
     for labels, score in found.items():
-        assert score == pytest.approx(expected[labels], abs=1e-9)
+        close("CTC beam: sum over all paths", score, expected[labels], 1e-9)
     assert list(found.values()) == sorted(found.values(), reverse=True)
     assert decode(beam(beam=EVERYTHING), log_probs)[0].units == max(expected, key=expected.get)
 
@@ -316,9 +317,9 @@ def test_the_search_is_fast():
     """About 0.01 ms a frame on one core; the limit leaves room for a busy machine."""
     log_probs = random_log_probs(0, 4000, 30, "peaky")
     decode(beam(), log_probs[:5])                          # compiles
-    start = time.perf_counter()
+    start = time.process_time()
     decode(beam(beam=100), log_probs)
-    assert time.perf_counter() - start < 0.3e-3 * len(log_probs)
+    assert time.process_time() - start < 0.3e-3 * len(log_probs)
 
 
 def test_importing_the_package_and_greedy_is_light():

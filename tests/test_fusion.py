@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from oracles import close
 from test_decode import random_log_probs, sums_by_labels
 
 from recog.config import Component
@@ -64,9 +65,10 @@ def check(decoder, log_probs, allowed, lm):
     scores = {units: total + lm(units) for units, total in sums.items()}
     expected = sorted(scores, key=scores.get, reverse=True)[:5]
     found = decode(decoder, log_probs)[:5]
-    assert [h.score for h in found] == pytest.approx([scores[units] for units in expected], abs=1e-6)
+    close("CTC beam with a language model: every sequence", [h.score for h in found], [scores[units] for units in expected], 1e-6)
     for h in found:
-        assert h.score == pytest.approx(scores[h.units], abs=1e-6) and h.parts["acoustic"] == pytest.approx(sums[h.units], abs=1e-6)
+        close("CTC beam with a language model: acoustic part", h.parts["acoustic"], sums[h.units], 1e-9)
+        assert sum(h.parts.values()) == h.score
 
 
 @pytest.mark.parametrize("seed", range(25))
