@@ -42,6 +42,9 @@ class Ngram:
     def id(self, word: str) -> int:
         return self._ids.get(word, self.unk)
 
+    def knows(self, word: str) -> bool:
+        return self.id(word) != self.unk
+
     def start(self) -> int:
         """The state after <s>."""
         return int(self.automaton.first_next[self._ids["<s>"]]) if "<s>" in self._ids else 0
