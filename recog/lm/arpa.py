@@ -151,41 +151,35 @@ class _Reader:
                 probs.append(float(fields[0]))
                 weights.append(float(fields[n + 1]) if len(fields) == n + 2 else 0.0)
                 if n == 1:
-                    known[fields[1]] = len(known)
-                    numbers.append(len(numbers))
+                    numbers.append(known.setdefault(fields[1], len(known)))
                 else:
                     numbers.extend([known[word] for word in fields[1:n + 1]])
             except (ValueError, KeyError, IndexError):
-                self.explain(n, line, len(probs), count)
+                self.explain(n, line, count, highest)
             if not n + 1 <= len(fields) <= n + 2 - highest:
-                self.explain(n, line, len(probs), count)
-        if n == 1 and len(known) != count:
-            self.repeated_word(began)
-        prob, weight = self.checked(np.frombuffer(probs), began), self.checked(np.frombuffer(weights), began, weight=True)
-        table = np.frombuffer(numbers, np.int32).reshape(count, n)
+                self.explain(n, line, count, highest)
+        prob, weight = self.checked(np.array(probs), began), self.checked(np.array(weights), began, weight=True)
+        table = np.array(numbers, np.int32).reshape(count, n)
         self.unrepeated(table, began)
         self.after(n, highest)
         return table, prob, weight
 
-    def explain(self, n: int, line: bytes, row: int, count: int):
+    def explain(self, n: int, line: bytes, count: int, highest: bool):
         """Raises for a line that is no n-gram."""
         fields = line.split()
         if not line.endswith(b"\n") and not fields:
             self.fail(f"the file ends within the {n}-grams", hint="was it cut short?")
         if not fields or line.startswith(b"\\"):
             self.fail(f"there are fewer {n}-grams than the {count} that the file says")
-        for field in (fields[0], *fields[n + 1:n + 2]):
+        if not n + 1 <= len(fields) <= n + 2 - highest:
+            self.fail(f"has {len(fields)} fields, which is no {n}-gram", hint=None if line.endswith(b"\n") else "was the file cut short?")
+        for field in (fields[0], *fields[n + 1:]):
             try:
                 float(field)
             except ValueError:
                 self.fail(f"'{_shown(field)}' is not a number")
-        unknown = [word for word in fields[1:n + 1] if n > 1 and word not in self.words]
-        if unknown and len(fields) >= n + 1:
-            self.fail(f"'{_shown(unknown[0])}' is not among the unigrams")
-        self.fail(f"has {len(fields)} fields, which is no {n}-gram", hint="" if line.endswith(b"\n") else "was the file cut short?")
-
-    def repeated_word(self, began: int):
-        raise DataError("a word stands twice among the unigrams", where=self.path)
+        unknown = [word for word in fields[1:n + 1] if word not in self.words]
+        self.fail(f"'{_shown(unknown[0])}' is not among the unigrams")
 
     def checked(self, values: np.ndarray, began: int, weight: bool = False) -> np.ndarray:
         """Zero probabilities by the custom's number; raises for what is no log probability."""

@@ -80,7 +80,7 @@ def _discounts(order: int, adjusted: np.ndarray, fallback: bool) -> np.ndarray:
         why = f"none has adjusted count {missing[0]}"
     if not fallback:
         raise DataError(f"the text gives no Kneser-Ney discounts for {order}-grams: {why}",
-                        hint="small or artificial text? give more, a lower --order, or --discount-fallback")
+                        hint="--discount-fallback helps small texts and models of characters; else give more text")
     return np.array([0.0, *FALLBACK])
 
 
