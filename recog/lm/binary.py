@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from ..files import writing
-from .arpa import Arpa, write
+from .arpa import write
+from .backoff import Arpa
 
 MAGIC = b"mmap lm http://kheafield.com/code"
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels.ngram import STATE, Automaton, fill, link, ngram_scores, ngram_step
-from .arpa import Arpa, read
+from .arpa import read
+from .backoff import Arpa
 
 LN10 = math.log(10)
 MISSING = -100.0                              # log10 of an unknown word where the model has no <unk>, as in KenLM
