@@ -27,10 +27,10 @@ def _tokens(text, begin):
     """Room that the numbered text needs: its words, and two for each line."""
     count, inside = 0, False
     for k in range(begin, len(text)):
-        gap = gap(text[k])
-        if not gap and not inside:
+        letter = not gap(text[k])
+        if letter and not inside:
             count += 1
-        inside = not gap
+        inside = letter
         if text[k] == NEWLINE:
             count += 2
     return count + 2
