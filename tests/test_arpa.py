@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from recog.errors import DataError
 from recog.kernels.arpa import lines
 from recog.lm import arpa
+from recog.lm.plain import Plain
 
 GOOD = """\
 \\data\\
@@ -53,6 +54,16 @@ def test_reading(tmp_path, text):
     assert model.grams[1].tolist() == [[1, 3], [3, 4], [3, 2]]
     assert model.probs[0].tolist() == [-1.5, 0, -0.75, -0.5, -0.625] and model.probs[1].tolist() == [-0.5, -0.25, -0.375]
     assert len(model.backoffs) == 1 and model.backoffs[0].tolist() == [0, -0.25, 0, -0.125, 0]
+
+
+def test_the_compiled_reader_reads_what_the_plain_one_reads():
+    rng = np.random.default_rng(0)
+    for number in ("-1.5", "-0.123456789", "-3.2e-05", "-2E1", "-99", "-7.", "0"):
+        text = GOOD.replace("-0.5\ta", f"{number}\ta").replace("-0.125", f"{rng.normal():.9f}").encode()
+        quick, plain = arpa._quick(text), Plain("lm", text).model()
+        assert quick.words == plain.words and quick.counts == plain.counts
+        for kind in ("grams", "probs", "backoffs"):
+            assert all(np.array_equal(one, other) for one, other in zip(getattr(quick, kind), getattr(plain, kind), strict=True))
 
 
 @pytest.mark.parametrize("name", ["out.arpa", "out.arpa.gz"])
