@@ -42,9 +42,13 @@ def oracle(lines, order, thresholds=(0,), limit=None):
         keeps = len(gram) == order or (gram[0] == "<s>" and len(gram) > 1)
         adjusted[gram] = 0 if gram == ("<s>",) else count if keeps else extensions(gram)
 
+    number = {word: i for i, word in enumerate(dict.fromkeys(["<unk>", "<s>", "</s>", *" ".join(lines).split()]))}
+    last = max((gram for gram in raw if len(gram) == order or gram[0] == "<s>"),
+               key=lambda gram: [number[word] for word in reversed(gram)] + [1] * (order - len(gram)))
     cuts = {}
     for n in range(1, order + 1):
-        of = Counter(count for gram, count in adjusted.items() if len(gram) == n)
+        ends = last[-n:] if n < order and "<s>" not in last[-n:] and n <= len(last) else None     # as lmplz counts its last n-grams
+        of = Counter(raw[gram] if gram == ends else count for gram, count in adjusted.items() if len(gram) == n)
         cuts[n] = (0, 0.5, 1.0, 1.5)
         if of[1] and of[2] and of[3]:
             y = of[1] / (of[1] + 2 * of[2])
