@@ -15,6 +15,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   help="Sequence recognition with recurrent networks: speech to text, recipes, scoring.")
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, export and prune models.")
 recipes_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and copy the recipes that come with recog.")
+lm_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train, describe and score language models.")
+app.add_typer(lm_app, name="lm")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
 
@@ -120,6 +122,52 @@ def doctor() -> None:
     from recog.doctor import examine
 
     raise typer.Exit(examine(print))
+
+
+Text = Annotated[list[str], typer.Argument(metavar="TEXT...", help="Text files, a sentence a line; .gz too; - for standard input.")]
+Units = Annotated[str, typer.Option(help="Tokens: word, phone (both stand between spaces), char or piece.")]
+Pieces = Annotated[Optional[Path], typer.Option(metavar="MODEL", help="The sentencepiece model, for --units piece.")]
+
+
+@lm_app.command("train")
+def lm_train(
+    texts: Text,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new file: .arpa, .arpa.gz, or .bin if KenLM is installed.")],
+    order: Annotated[int, typer.Option(help="The longest n-grams.")] = 3,
+    units: Units = "word",
+    pieces: Pieces = None,
+    prune: Annotated[str, typer.Option(metavar='"0 0 1"', help="Drop n-grams that occur at most so often: a number for each order.")] = "",
+    discount_fallback: Annotated[bool, typer.Option("--discount-fallback", help="For small texts: fixed discounts if need be.")] = False,
+    limit_vocabulary: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Know only the words in this file.")] = None,
+    lmplz: Annotated[bool, typer.Option("--lmplz", help="Let KenLM's lmplz do it.")] = False,
+    force: Force = False,
+) -> None:
+    """An n-gram model of texts: modified Kneser-Ney, as KenLM's lmplz estimates it."""
+    from recog.lmtool import train
+
+    print(train(texts, output, order, units, pieces, prune, discount_fallback, limit_vocabulary, lmplz, force))
+
+
+@lm_app.command("info")
+def lm_info(model: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file (.gz too) or KenLM's binary.")]) -> None:
+    """A language model's order, counts and words."""
+    from recog.lmtool import info
+
+    print(info(model))
+
+
+@lm_app.command("score")
+def lm_score(
+    model: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file (.gz too) or KenLM's binary.")],
+    texts: Text,
+    units: Units = "word",
+    pieces: Pieces = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="First show each token with its log10 probability.")] = False,
+) -> None:
+    """Perplexity of texts under a language model, with and without unknown words."""
+    from recog.lmtool import score
+
+    score(model, texts, units, pieces, tokens)
 
 
 @models_app.command("list")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .table import machine, markdown, plain
 
-NAMES = ("blstm", "peephole", "training", "transcribe", "startup", "decoding", "transducer")
+NAMES = ("blstm", "peephole", "training", "transcribe", "startup", "decoding", "transducer", "ngram")
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which benchmarks: {', '.join(NAMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that everything runs, measures nothing")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file")
+    parser.add_argument("--text", type=Path, metavar="PATH", help="for ngram: a text, or a folder of .txt files")
     wanted = parser.parse_args()
     if unknown := set(wanted.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
@@ -25,7 +26,8 @@ def main() -> int:
     print("\n".join(facts), flush=True)
     for name in wanted.names or NAMES:
         began = time.monotonic()
-        tables[name] = list(importlib.import_module(f"benchmarks.{name}").rows(wanted.quick))
+        also = {"text": wanted.text} if name == "ngram" else {}
+        tables[name] = list(importlib.import_module(f"benchmarks.{name}").rows(wanted.quick, **also))
         print(f"\n{plain(name, tables[name])}", flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} seconds", file=sys.stderr, flush=True)
     if wanted.markdown:

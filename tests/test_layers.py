@@ -20,7 +20,7 @@ LAYERS = [
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "tuning", "pruning", "answers", "streaming", "alignment", "api", "bulk", "live",
-     "formats", "catalog", "doctor", "inspection"],
+     "formats", "catalog", "doctor", "inspection", "lmtool"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -9,7 +9,7 @@ NEWLINE = 10
 
 
 @njit(cache=True, nogil=True)
-def _gap(byte):
+def gap(byte):
     """ASCII white space, and NUL."""
     return byte == 32 or 9 <= byte <= 13 or byte == 0
 
@@ -27,10 +27,10 @@ def _tokens(text, begin):
     """Room that the numbered text needs: its words, and two for each line."""
     count, inside = 0, False
     for k in range(begin, len(text)):
-        gap = _gap(text[k])
-        if not gap and not inside:
+        letter = not gap(text[k])
+        if letter and not inside:
             count += 1
-        inside = not gap
+        inside = letter
         if text[k] == NEWLINE:
             count += 2
     return count + 2
@@ -54,7 +54,7 @@ def number_words(text, begin):
             stream[filled] = 1
             filled += 1
             open_line = True
-        if _gap(byte):
+        if gap(byte):
             if at >= begin and byte == NEWLINE:
                 stream[filled] = 2
                 filled += 1
@@ -62,9 +62,9 @@ def number_words(text, begin):
             at += 1
             continue
         start = at
-        while at < len(text) and not _gap(text[at]):
+        while at < len(text) and not gap(text[at]):
             at += 1
-        word, slot = _find(text, start, at, table, starts, ends)
+        word, slot = find_word(text, start, at, table, starts, ends)
         if word < 0:
             word = words
             table[slot], starts[word], ends[word] = word, start, at
@@ -83,7 +83,7 @@ def number_words(text, begin):
 
 
 @njit(cache=True, nogil=True)
-def _find(text, start, end, table, starts, ends):
+def find_word(text, start, end, table, starts, ends):
     """The number of a word, or -1; and its slot in the table, a power of two long."""
     mask = np.uint64(len(table) - 1)
     slot = np.int64(_hash(text, start, end) & mask)
@@ -109,6 +109,6 @@ def _grown(text, starts, ends):
     more_starts, more_ends = np.zeros(room, np.int64), np.zeros(room, np.int64)
     more_starts[:len(starts)], more_ends[:len(ends)] = starts, ends
     for word in range(len(starts)):
-        _, slot = _find(text, starts[word], ends[word], table, more_starts, more_ends)
+        _, slot = find_word(text, starts[word], ends[word], table, more_starts, more_ends)
         table[slot] = word
     return table, more_starts, more_ends

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, DataError
-from .arpa import LOWEST, Arpa
+from .backoff import LOWEST, Arpa
 from .counts import Grams, adjusted_counts, count_grams
 from .tokens import BOS, SPECIAL, numbered, read_text
 
@@ -54,7 +54,7 @@ def train(text: str, config: KneserNeyConfig, limit: set[str] | None = None) -> 
     if not len(grams[-1].count):
         raise DataError(f"no sentence is long enough for {config.order}-grams", hint="choose a lower --order")
     adjusted = adjusted_counts(grams)
-    cuts = [_discounts(n, counts, config.discount_fallback) for n, counts in enumerate(adjusted, 1)]
+    cuts = [_discounts(n, counts, config.discount_fallback) for n, counts in enumerate(_judged(grams, adjusted), 1)]
     kept = _kept(grams, words, config.thresholds(), limit)
     probs, backoffs = _smooth(grams, adjusted, cuts, kept)
     return _model(words, grams, kept, probs, backoffs)
@@ -63,6 +63,17 @@ def train(text: str, config: KneserNeyConfig, limit: set[str] | None = None) -> 
 def read_vocabulary(path: Path) -> set[str]:
     """Words between white space."""
     return set(read_text(path).split())
+
+
+def _judged(grams: list[Grams], adjusted: list[np.ndarray]) -> list[np.ndarray]:
+    """The adjusted counts as lmplz sums them up for the discounts: the very last n-gram of each lower order, and its
+    suffixes, stand there with how often they occur (the end of AdjustCounts::Run). In small texts one can see it."""
+    judged = [counts.copy() for counts in adjusted]
+    for table, counts in zip(grams[:-1], judged):
+        if table.words[-1, 0] == BOS:
+            break
+        counts[-1] = table.count[-1]
+    return judged
 
 
 def _discounts(order: int, adjusted: np.ndarray, fallback: bool) -> np.ndarray:
@@ -80,7 +91,7 @@ def _discounts(order: int, adjusted: np.ndarray, fallback: bool) -> np.ndarray:
         why = f"none has adjusted count {missing[0]}"
     if not fallback:
         raise DataError(f"the text gives no Kneser-Ney discounts for {order}-grams: {why}",
-                        hint="small or artificial text? give more, a lower --order, or --discount-fallback")
+                        hint="--discount-fallback helps small texts and models of characters; else give more text")
     return np.array([0.0, *FALLBACK])
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels.ngram import STATE, Automaton, fill, link, ngram_scores, ngram_step
-from .arpa import Arpa, read
+from .arpa import read
+from .backoff import Arpa
 
 LN10 = math.log(10)
 MISSING = -100.0                              # log10 of an unknown word where the model has no <unk>, as in KenLM
@@ -41,6 +42,9 @@ class Ngram:
 
     def id(self, word: str) -> int:
         return self._ids.get(word, self.unk)
+
+    def knows(self, word: str) -> bool:
+        return self.id(word) != self.unk
 
     def start(self) -> int:
         """The state after <s>."""

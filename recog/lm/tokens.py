@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -73,6 +74,11 @@ def sentences(sources: Sequence[str | Path], units: str, pieces: Path | None = N
 
 def _ended(text: str) -> str:
     return text if not text or text.endswith("\n") else text + "\n"
+
+
+def split(line: str) -> list[str]:
+    """The tokens of a line. ASCII white space parts them and no other, as in `numbered`."""
+    return re.findall(r"[^\0\t-\r ]+", line)
 
 
 def numbered(text: str) -> tuple[np.ndarray, list[str]]:
