@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   help="Sequence recognition with recurrent networks: speech to text, recipes, scoring.")
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, export and prune models.")
 recipes_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and copy the recipes that come with recog.")
-lm_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train, describe and score language models.")
+lm_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train, describe, score and tune language models.")
 app.add_typer(lm_app, name="lm")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
@@ -154,6 +154,20 @@ def lm_info(model: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA fi
     from recog.lmtool import info
 
     print(info(model))
+
+
+@lm_app.command("tune")
+def lm_tune(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, exp/RECIPE/NAME, of a model with the ctc head.")],
+    lm: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file of words, or of the model's units.")],
+    split: Annotated[str, typer.Option(help="On which split: never a test list.")] = "dev",
+    unit: Annotated[str, typer.Option(help="Which errors: word, char or phone.")] = "word",
+    beam: Annotated[int, typer.Option(help="Width of the beam.")] = 100,
+) -> None:
+    """Choose a language model's weight and bonus on a run's log-probabilities, and put it into the run's model."""
+    from recog.tuning import tune_run
+
+    print(tune_run(run, lm, split, unit, beam))
 
 
 @lm_app.command("score")

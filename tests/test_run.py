@@ -128,6 +128,12 @@ def test_a_language_model_is_trained_tuned_and_put_into_the_model(tmp_path, corp
     run(recipe, corpus, exp, ["lm.order=1"])                       # the network stays
     assert talk(capsys)["train"] == "skip, unchanged" and digest(folder / "model" / "weights.safetensors") == weights
     assert modeldir.load(folder / "model").lm.order == 1
+    (tmp_path / "units.arpa").write_bytes((folder / "lm" / "lm.arpa").read_bytes())
+    status, out, err = finished("lm", "tune", folder, tmp_path / "units.arpa", "--unit", "char", "--beam", 8)
+    assert status == 0 and "char errors on the development set" in out and "<svg" in (folder / "tune.svg").read_text(), err
+    assert modeldir.load(folder / "model").config.decoder.config.beam == 8
+    status, out, err = finished("lm", "tune", folder, tmp_path / "units.arpa", "--split", "nowhere")
+    assert status == 1 and out == "" and "holds no log-probabilities of 'nowhere'" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("decoders, what", [('[[decoders]]\nkind = "beam"\nlm = true', "needs .lm."), ("[lm]", "needs a decoder with lm = true")])
