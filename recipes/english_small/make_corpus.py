@@ -1,7 +1,7 @@
 """Make the synthetic part of english_small's training corpus with Debian's speech engines, and with Kokoro.
 
     python recipes/english_small/make_corpus.py --out DIR --hours 6 --seed 1 --jobs 2
-    python recipes/english_small/make_corpus.py --out DIR --hours 1.5 --seed 2 --kokoro package/voices
+    python recipes/english_small/make_corpus.py --out DIR --hours 1.2 --seed 2 --kokoro package/voices
 
 Writes DIR/wav/ID.flac (16 kHz, mono) and DIR/manifest.jsonl, with Kokoro DIR/kokoro.jsonl. The id of an utterance holds a digest
 of its text and its reading, so a file that is there is the right one and is kept: running again
