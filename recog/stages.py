@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
 import torch
-from torch import nn
 
 from . import corpus as corpus_stages
-from . import manifest, modeldir, results, splice, tuning
+from . import manifest, modeldir, results, tuning
 from .components import nearest
 from .config import Component, plain
 from .errors import ConfigError, DataError
-from .evaluation import DevelopmentSet, decode_split, emissions, emissions_of, named
-from .examples import Example, Examples
-from .experiment import Experiment
-from .features import Normalizer, limited
+from .evaluation import decode_split, emissions_of, named
 from .files import alone, digest, digest_of, read_json
 from .ledger import Stage, run as run_stage, say
 from .lm.recipe import learn as learn_lm
-from .models.recognizer import build
-from .perturb import PerturbConfig
-from .phases import SECOND, Phase, phases, train_phases
-from .pretrain import pretrain
-from .recipe import Recipe, find as find_recipe
+from .plan import Run
+from .recipe import find as find_recipe
 from .store import Store
 from .text import Units, learn
-from .train import TrainConfig
-from .types import Head
+from .training import train_model
 
 STAGES = ("prepare", "features", "units", "train", "lm", "decode", "score")     # lm: of a model with [lm]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a recipe: what, on what, and where its results go."""
-
-    recipe: Recipe
-    experiment: Experiment
-    corpus: Path | None
-    exp: Path                                # results go to exp/RECIPE/...
-    name: str                                # ... and those of this model to exp/RECIPE/NAME/
-    force: bool = False
-
-    @property
-    def home(self) -> Path:
-        return self.exp / self.recipe.name
-
-    @property
-    def folder(self) -> Path:
-        return self.home / self.name
-
-    @property
-    def splits(self) -> list[str]:
-        config = self.recipe.config
-        return list(dict.fromkeys(["train", config.dev, *config.test]))
-
-    @property
-    def manifest(self) -> Path:
-        return self.home / "prepare" / "manifest.jsonl"
-
-    @property
-    def features(self) -> Path:
-        """Shared by all models whose features before normalization are the same."""
-        return self.home / f"features-{digest_of(self.feature_settings)[:8]}"
-
-    @property
-    def feature_settings(self) -> dict[str, Any]:
-        shaping = replace(self.experiment.features, range_db=0.0, normalize="none", stack=1)    # these are applied on reading
-        return {"features": plain(shaping, defaults=False), "views": plain(self.experiment.views, defaults=False), "splits": self.splits}
 
 
 def run_recipe(recipe: str, corpus: Path | None, model: str | None, overrides: list[str], exp: Path, name: str | None,
@@ -157,70 +110,7 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
         settings.pop(later, None)
     settings.get("train", {}).pop("checkpoint_seconds", None)    # changes nothing but the time lost by a kill
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
-    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: _train_model(run, out, device, done["prepare"].get("variant"))
-
-
-def _train_model(run: Run, out: Path, device: torch.device, variant: str | None) -> dict[str, Any]:
-    experiment, config = run.experiment, run.experiment.train
-    units = Units.load(run.folder / "units" / "units.json")
-    store = Store(run.features)
-    utterances = {split: list(manifest.read(run.manifest, split)) for split in ("train", run.recipe.config.dev)}
-    normalizer = None
-    if experiment.features.normalize == "corpus":
-        normalizer = Normalizer.fit(limited(store.frames(u.id, view), experiment.features) for u in utterances["train"] for view in range(store.views(u.id)))
-    torch.manual_seed(config.seed)
-    model = build(experiment.recognizer, len(units))
-    if config.initial:
-        for w in model.parameters():
-            nn.init.uniform_(w, -config.initial, config.initial)
-    if getattr(experiment.head.config, "pretrain_epochs", 0) and not (out / "state").exists():
-        pretrain(model.head, [units.encode(u.text, where=f"utterance '{u.id}'") for u in utterances["train"]], config.seed, say)
-    started = modeldir.start_from(model, units, config.start) if config.start else None
-    model.to(device)
-
-    def examples(split: str, config: TrainConfig, perturb: PerturbConfig, splices: splice.Splicer | None = None) -> Examples:
-        rows = [Example(u.id, tuple(units.encode(u.text, where=f"utterance '{u.id}'")), u.speaker, len(u.text.split()))
-                for u in utterances[split]]
-        refuse_unfit(rows, store, experiment, model.head, out / "unfit.txt")
-        return Examples(store, rows, experiment.features, normalizer, config.batch, perturb, config.seed, splices)
-
-    def of_phase(phase: Phase) -> Examples:
-        spliced = None
-        if phase.folder == SECOND and experiment.splice.share:
-            heard = emissions(model, examples("train", config, PerturbConfig()))
-            spliced = splice.make(experiment.splice, units, store, utterances["train"], heard)
-        return examples("train", phase.train, phase.train.perturb, spliced)
-
-    training = examples("train", config, config.perturb)
-    dev = examples(run.recipe.config.dev, config, PerturbConfig())
-    evaluate = DevelopmentSet(dev, units, [u.text for u in utterances[run.recipe.config.dev]], run.recipe.config.score[0],
-                              run.recipe.folding())
-    weights = sum(w.numel() for w in model.parameters())
-    say(f"train: {weights:,} weights, {len(training)} utterances, {training.batches_in(0)} batches an epoch, "
-        f"padding {training.waste(0):.1%}, on {device}")
-    planned = phases(config, experiment.hooks, experiment.second)
-    ended, figures = train_phases(model, of_phase, evaluate, planned, out, say)
-    facts = {"medium": run.recipe.config.medium, "data_licence": run.recipe.facts(variant).data_licence,
-             "provenance": results.provenance(run.recipe, run.name, ended, device, started, variant) | figures, "scores": {}}
-    words = sorted({word for u in utterances["train"] for word in u.text.split()}) if units.kind == "char" else []
-    modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, units, normalizer, facts, words=words)
-    return {**figures, "weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
-            "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
-
-
-def refuse_unfit(rows: list[Example], store: Store, experiment: Experiment, head: Head, listing: Path) -> None:
-    """Raises DataError when an utterance has frames out of the encoder from which the head cannot learn its labels."""
-    per_frame = experiment.features.stack
-    for factor in getattr(experiment.encoder.config, "subsample", ()):
-        per_frame *= factor
-    unfit = [(row.id, reason) for row in rows
-             for reason in [next(filter(None, (head.unfit(-(-store.length(row.id, view) // per_frame), row.labels)
-                                               for view in range(store.views(row.id)))), "")] if reason]
-    if unfit:
-        listing.write_text("".join(f"{id}\t{reason}\n" for id, reason in unfit))
-        raise DataError(f"{len(unfit)} utterances cannot be learned: "
-                        + ", ".join(f"'{id}' ({reason})" for id, reason in unfit[:3]), where=listing,
-                        hint="leave them out in prepare, or change features.stack, encoder.subsample, views.speeds or head.memory_mb")
+    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: train_model(run, out, device, done["prepare"].get("variant"))
 
 
 def _lm(run: Run, done: dict, device: torch.device) -> Planned:

@@ -14,7 +14,6 @@ from torch import nn
 from recog.batching import BatchConfig
 from recog.hooks.adaptive_weight_noise import AdaptiveWeightNoise, AdaptiveWeightNoiseConfig, kl, prior
 from recog.optim import OptimizerConfig
-from recog.store import Store, write_shard
 from recog.testing import FAST, spelled, tiny_model
 from recog.train import Training, train
 from recog.types import Loss

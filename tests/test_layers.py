@@ -19,7 +19,7 @@ LAYERS = [
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "stages", "tuning", "pruning", "answers", "streaming", "alignment", "api", "bulk", "live",
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "stages", "tuning", "pruning", "answers", "streaming", "alignment", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection", "lmtool"],
     ["cli", "__main__", "__init__", "testing"],
 ]

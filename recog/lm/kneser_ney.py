@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from .backoff import LOWEST, Arpa
 from .counts import Grams, adjusted_counts, count_grams
 from .tokens import BOS, SPECIAL, numbered, read_text
