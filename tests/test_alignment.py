@@ -125,7 +125,7 @@ def letters(tmp_path_factory):
 
 
 @settings(max_examples=20)
-@given(st.floats(0.2, 1.5), st.sampled_from(["A", "AB", "A B", "BAD CAB", "AA BB AA"]), st.integers(0, 9))
+@given(st.floats(0.3, 1.5), st.sampled_from(["A", "AB", "A B", "BAD CAB", "AA BB AA"]), st.integers(0, 9))
 def test_units_follow_each_other_within_the_sound(letters, seconds, text, seed):
     wave = Waveform(bursts(seconds, seed).astype(np.float32) / 32768, 16000)
     for name, found in align(recog.load(letters).loaded, wave, text, start=2.0).items():
