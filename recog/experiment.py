@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .augment import ChannelConfig
 from .config import Component, component
@@ -65,5 +65,8 @@ class Experiment:
 
     @property
     def recognizer(self) -> RecognizerConfig:
-        return RecognizerConfig(encoder=self.encoder, head=self.head, decoder=self.decoders[0],
-                                features=self.features, units=self.units)
+        """What is trained. A decoder that asks a language model does so when the stage lm has put one into the model."""
+        decoder = self.decoders[0]
+        if getattr(decoder.config, "lm", False):
+            decoder = replace(decoder, config=replace(decoder.config, lm=False, word_bonus=0.0))
+        return RecognizerConfig(encoder=self.encoder, head=self.head, decoder=decoder, features=self.features, units=self.units)

@@ -111,6 +111,8 @@ def test_a_language_model_is_trained_tuned_and_put_into_the_model(tmp_path, corp
     corpus = tone_corpus(tmp_path / "words", [(f"{split}{n}", split, text) for split in ("train", "dev", "test") for n, text in enumerate(texts)])
     decoders = '[[decoders]]\nkind = "beam"\nbeam = 4\nlm = true\n[[decoders]]\nkind = "greedy"\n[lm]\norder = 2\n'
     recipe, exp = tiny_recipe(tmp_path / "mine", SETTINGS + decoders), tmp_path / "exp"
+    run(recipe, corpus, exp, until="train")
+    assert [t.parts["lm"] for t in recog.load(exp / "mine" / "ctc" / "model").transcribe([corpus / "test0.wav"])] == [0.0]
     table = run(recipe, corpus, exp)
     assert [line.split()[1] for line in table.splitlines()[2:]] == ["beam+lm", "greedy"] * 2
     said = talk(capsys)

@@ -49,7 +49,7 @@ def _spellings(units: Units, words: Sequence[str], needed: bool) -> dict[tuple[s
             for way in ways:
                 found.setdefault(way, word)
         return found
-    if units.kind == "char":
+    if units.kind == "char" and (words or not needed):
         symbols = set(units.symbols[1:]) - {" "}
         return {tuple(word): word for word in words if needed or set(word) <= symbols}
     if needed:
