@@ -1,17 +1,13 @@
 """Two phases of training: the second starts from the best of the first, and a stop at any moment changes nothing."""
 
-import json
 import math
-import multiprocessing
-import random
 import signal
-import time
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import NOISY, Stop, rows, same
+from tiny_runs import NOISY, Stop, killed_and_ended, learned, rows, same
 
 import recog.phases
 from recog import checkpoint
@@ -22,9 +18,7 @@ from recog.hooks.adaptive_weight_noise import AdaptiveWeightNoiseConfig
 from recog.hooks.weight_noise import WeightNoiseConfig
 from recog.phases import SecondConfig, phases, train_phases
 from recog.stages import run_recipe
-from recog.store import Store
-from recog.testing import FAST, Spelled, spelled, tiny_model, tiny_recipe, tone_corpus
-from recog.text import Units
+from recog.testing import FAST, spelled, tiny_model, tiny_recipe, tone_corpus
 from recog.train import Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -142,36 +136,13 @@ def test_stopped_at_any_step_of_either_phase_it_ends_the_same(corpus, tmp_path, 
 
 
 def child(features, folder):
-    torch.set_num_threads(1)
-    texts = json.loads((features / "texts.json").read_text())
-    run(Spelled(Store(features), texts, Units("char", ["<blank>", *"0123"])), folder)
-
-
-def steps_done(folder):
-    done = [max([int(p.name[5:14]) for p in (folder / phase).glob("state/step-*[0-9]")], default=0) for phase in (".", "second")]
-    return sum(done)
+    run(learned(features), folder)
 
 
 def test_killed_in_both_phases_it_ends_as_if_nothing_had_happened(tmp_path, tmp_path_factory, undisturbed):
-    features, folder = tmp_path_factory.mktemp("features"), tmp_path / "run"
-    (features / "texts.json").write_text(json.dumps(spelled(features).texts))
-    context, draw, killed_at = multiprocessing.get_context("forkserver"), random.Random(), []
-    context.set_forkserver_preload(["recog.testing", "recog.hooks.adaptive_weight_noise", "recog.phases"])
-    for earliest in (10, 30):
-        process = context.Process(target=child, args=(features, folder))
-        process.start()
-        target = earliest + draw.randrange(6)
-        while process.is_alive() and steps_done(folder) < target:
-            time.sleep(0.002)
-        time.sleep(draw.uniform(0, 0.02))
-        process.kill()
-        process.join()
-        killed_at.append(steps_done(folder))
-    process = context.Process(target=child, args=(features, folder))
-    process.start()
-    process.join()
-    assert process.exitcode == 0 and killed_at[0] < 48, f"killed at steps {killed_at}"
-    assert as_undisturbed(folder, undisturbed), f"killed at steps {killed_at}"
+    preload = ["recog.hooks.adaptive_weight_noise", "recog.phases"]
+    killed_at = killed_and_ended(child, preload, tmp_path_factory.mktemp("features"), tmp_path / "run", (10, 30), 6)
+    assert killed_at[0] < 48 and as_undisturbed(tmp_path / "run", undisturbed), f"killed at steps {killed_at}"
 
 
 def test_initial_draws_every_weight_evenly(tmp_path):

@@ -1,15 +1,11 @@
 """A run that is stopped, interrupted or killed at any moment ends as if nothing had happened, to the bit."""
 
-import json
-import multiprocessing
-import random
 import signal
-import time
 from dataclasses import replace
 
 import pytest
 import torch
-from tiny_runs import NOISY, Stop, StopAt, noise, rows, run, same
+from tiny_runs import NOISY, Stop, StopAt, killed_and_ended, learned, noise, rows, run, same
 
 from recog import checkpoint
 from recog.errors import DataError, TrainError
@@ -99,43 +95,15 @@ def test_metrics_written_after_the_last_saved_state_are_not_kept_twice(corpus, t
 
 
 def child(features, folder):
-    """Runs in a process of its own, to be killed."""
-    torch.set_num_threads(1)
-    from recog.store import Store
-    from recog.testing import Spelled
-    from recog.text import Units
-
-    texts = json.loads((features / "texts.json").read_text())
-    run(Spelled(Store(features), texts, Units("char", ["<blank>", *"0123"])), NOISY, folder, hooks=noise())
-
-
-def steps_done(folder):
-    return max([int(p.name[5:14]) for p in folder.glob("state/step-*")], default=0)
+    run(learned(features), NOISY, folder, hooks=noise())
 
 
 def test_killed_three_times_it_ends_as_if_nothing_had_happened(tmp_path, tmp_path_factory, undisturbed):
-    features, folder = tmp_path_factory.mktemp("features"), tmp_path / "run"
-    (features / "texts.json").write_text(json.dumps(spelled(features).texts))
-    context, draw = multiprocessing.get_context("forkserver"), random.Random()
-    context.set_forkserver_preload(["recog.testing", "recog.hooks.weight_noise", "recog.train"])
-    killed_at = []
-    for earliest in (1, 12, 23):
-        process = context.Process(target=child, args=(features, folder))
-        process.start()
-        target = earliest + draw.randrange(9)
-        while process.is_alive() and steps_done(folder) < target:
-            time.sleep(0.002)
-        time.sleep(draw.uniform(0, 0.02))
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
-        killed_at.append(steps_done(folder))
-    process = context.Process(target=child, args=(features, folder))
-    process.start()
-    process.join()
-    assert process.exitcode == 0, f"killed at steps {killed_at}"
+    folder = tmp_path / "run"
+    preload = ["recog.hooks.weight_noise", "recog.train"]
+    killed_at = killed_and_ended(child, preload, tmp_path_factory.mktemp("features"), folder, (1, 12, 23), 9)
     found = checkpoint.load(folder / "state")[0]
-    assert same(found["best"], undisturbed[0]), f"killed at steps {killed_at}"
+    assert killed_at[-1] < 36 and same(found["best"], undisturbed[0]), f"killed at steps {killed_at}"
     assert rows(folder) == undisturbed[1], f"killed at steps {killed_at}"
     assert not list(folder.rglob("*.partial"))
 
