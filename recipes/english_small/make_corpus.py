@@ -32,8 +32,7 @@ from sentences import Sentence, sentence, vocabulary
 from voices import Reading, Voice
 
 RATE = 16000
-# Of utterances. Few by espeak-ng: of single words that it says, pocketsphinx (its acoustic model, and a grammar of our words) knew
-# 16 of 100; of those by flite, festival and Kokoro, 66 to 72.
+# Of utterances. Few by espeak-ng: what it makes by rule is further from human speech than what the others cut or learned from it.
 ENGINE_SHARES = {"flite": 0.45, "espeak-ng": 0.08, "festival": 0.47}
 DEV_SHARE = 0.05                         # of utterances, read by the held-out voices
 ANY_WORD = 0.6                           # of Kokoro's utterances, which cost more, are one word, each as often as any other
