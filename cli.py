@@ -54,6 +54,9 @@ def transcribe(
     beam: Annotated[Optional[int], typer.Option(help="Width of the beam.")] = None,
     lm: Annotated[Optional[str], typer.Option(help="A language model (ARPA) for the beam, or none; default: the model's own.")] = None,
     lm_weight: Annotated[Optional[float], typer.Option(help="What the language model counts.")] = None,
+    phrases: Annotated[Optional[str], typer.Option(metavar="FILE", help="Names and words to listen for, one to a line.")] = None,
+    boost: Annotated[Optional[float], typer.Option(help="Nats that each letter of the phrases gains.")] = None,
+    lexicon: Annotated[Optional[str], typer.Option(metavar="FILE", help="More words and their phones, in the CMU format.")] = None,
     output_dir: Annotated[Optional[Path], typer.Option(help="Write one file per input into this folder.")] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
@@ -62,7 +65,8 @@ def transcribe(
     force: Force = False,
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
-    options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight}
+    options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight,
+               "phrases": phrases, "boost": boost, "lexicon": lexicon}
     if stream:
         from recog.live import transcribe_stream
 

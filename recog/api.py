@@ -12,12 +12,13 @@ from typing import Any, Callable, Iterable, Iterator
 import numpy as np
 import torch
 
-from . import audio
+from . import audio, pronounce
 from .answers import transcript
 from .batching import BatchConfig, pad, plan
 from .components import find, section
 from .config import Component
 from .decode import decode, make
+from .decode.phrases import read as read_phrases
 from .errors import ConfigError, RecogError
 from .features import extract, finish
 from .lm.ngram import Ngram
@@ -39,12 +40,17 @@ class TranscribeOptions:
     nbest: int = 1                           # answers per file, best first
     lm: str | None = None                    # a language model (ARPA) for the beam; "none": without; None: the model's own, if its decoder asks it
     lm_weight: float | None = None           # what its nats count; None: the decoder's own
+    phrases: str | None = None               # a file of names and words to listen for, with the beam: one to a line
+    boost: float | None = None               # nats that each of their letters (or phones) gains; None: the decoder's own
+    lexicon: str | None = None               # a file of more words and how they are spoken, for a model that hears phones
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     batch: BatchConfig = field(default_factory=lambda: BatchConfig(utterances=16, frames=20000))
 
     def __post_init__(self):
         if self.nbest < 1:
             raise ValueError("nbest must be at least 1")
+        if self.boost is not None and self.phrases is None:
+            raise ValueError("boost is for phrases: name a file of them (--phrases)")
 
 
 def options_of(values: dict[str, Any]) -> TranscribeOptions:
@@ -81,6 +87,9 @@ class Transcriber:
         '-' reads standard input. A file that cannot be read goes to `on_error`, and the rest goes on; without
         `on_error` the error is raised.
         """
+        if options.lexicon is not None:
+            yield from self.knowing(Path(options.lexicon)).transcribe(sources, replace(options, lexicon=None), on_error)
+            return
         if isinstance(sources, (str, Path)):
             sources = [sources]
         decoder = self._decoder(options)
@@ -109,7 +118,14 @@ class Transcriber:
 
         Raises ConfigError when the model needs the whole recording before it can begin.
         """
+        if options.lexicon is not None:
+            return self.knowing(Path(options.lexicon)).stream(replace(options, lexicon=None), rate)
         return Stream(self.loaded, self._decoder(options), rate)
+
+    def knowing(self, lexicon: Path) -> Transcriber:
+        """The same with more words, from a pronunciation dictionary in the CMU format. Raises DataError, or ConfigError."""
+        units = self.loaded.units.knowing(pronounce.read(lexicon), lexicon)
+        return Transcriber(replace(self.loaded, units=units), self.device.type)
 
     def _segments(self, source: str, config: SegmentConfig) -> Iterator[tuple[float, np.ndarray]]:
         """(start in seconds, finished frames) of each stretch of speech."""
@@ -145,7 +161,8 @@ class Transcriber:
     def _decoder(self, options: TranscribeOptions) -> Decoder:
         chosen = self.loaded.config.decoder
         guided = options.lm not in (None, "none") or options.lm_weight is not None
-        kind = options.decoder or ("beam" if options.nbest > 1 or options.beam is not None or guided else chosen.kind)
+        searched = options.nbest > 1 or options.beam is not None or guided or options.phrases is not None
+        kind = options.decoder or ("beam" if searched else chosen.kind)
         if kind != chosen.kind:
             chosen = Component(kind, find(section("decoder", self.loaded.config.head.kind), kind).Config())
         wanted = {"nbest": options.nbest} if options.nbest > 1 else {}
@@ -159,13 +176,15 @@ class Transcriber:
         elif guided:
             wanted |= {"lm": True} | ({} if options.lm_weight is None else {"lm_weight": options.lm_weight})
             lm = lm if options.lm is None else Ngram.read(Path(options.lm))
+        wanted |= {} if options.phrases is None or options.boost is None else {"boost": options.boost}
+        phrases = None if options.phrases is None else read_phrases(Path(options.phrases))
         try:
             config = replace(chosen.config, **wanted)
         except TypeError:
             raise ConfigError(f"the decoder '{kind}' has no {' and no '.join(wanted)}", hint="choose --decoder beam") from None
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
-        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor(), lm)
+        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor(), lm, phrases)
 
 
 def _device(name: str) -> torch.device:

@@ -66,7 +66,7 @@ class Splicer:
 
 
 def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[Utterance], heard: Mapping[str, np.ndarray]) -> Splicer:
-    """heard: log-probabilities [T', V] of each utterance's first view, by a model that writes spaces."""
+    """heard: log-probabilities [T', V] of each utterance's first view, by a model that tells words apart."""
     words: dict[str, list[Word]] = defaultdict(list)
     for u in utterances:
         try:
@@ -80,16 +80,16 @@ def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[
 
 
 def cut(utterance: Utterance, units: Units, log_probs: np.ndarray, frames: np.ndarray) -> list[Word]:
-    """The words of an utterance. log_probs [T', V] of a model that writes spaces, frames [T, D]: log energies."""
+    """The words of an utterance. log_probs [T', V] of a model that tells words apart, frames [T, D]: log energies."""
     labels = units.encode(utterance.text)
     spans = best_path(checked(log_probs), labels).spans
-    scale, space = len(frames) / len(log_probs), units.symbols.index(" ")
+    scale = len(frames) / len(log_probs)
     loudness = np.convolve(np.pad(frames.mean(1), SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, mode="valid")
     borders = [0]
-    for i, label in enumerate(labels):
-        if label == space:
-            first, last = (min(int(at * scale), len(frames) - 1) for at in (spans[i - 1][0], spans[i + 1][1]))
-            borders.append(first + int(loudness[first:max(last, first + 1)].argmin()))
+    words = units.groups(labels)
+    for before, after in zip(words, words[1:]):
+        first, last = (min(int(at * scale), len(frames) - 1) for at in (spans[before[-1]][0], spans[after[0]][1]))
+        borders.append(first + int(loudness[first:max(last, first + 1)].argmin()))
     borders.append(len(frames))
     return [Word(text, utterance.id, a / len(frames), b / len(frames))
             for text, a, b in zip(utterance.text.split(), borders, borders[1:])]

@@ -25,6 +25,7 @@ class UnitsConfig:
 
     kind: Literal["char", "phone", "word", "piece"] = "char"
     size: int = 500                  # how many pieces to learn (kind = "piece" only)
+    pieces: Literal["unigram", "bpe"] = "unigram"      # how: the likeliest set, or by joining the commonest pairs
     lexicon: str | None = None       # a pronunciation dictionary beside recipe.toml: texts are words, units their phones
 
     def __post_init__(self):
@@ -84,20 +85,30 @@ class Units:
             return "".join(symbols).replace(_SPACE, " ").strip()
         return " ".join(symbols)
 
+    def knowing(self, more: Pronunciations, where: object = None) -> Units:
+        """The same with more words, or more ways to say a word. Raises ConfigError for units that are no phones of words."""
+        if self.lexicon is None:
+            raise ConfigError(f"this model writes {self.kind} units, and needs no lexicon to write a new word", where=where)
+        for word, ways in more.items():
+            wrong = {phone for way in ways for phone in way} - set(self.symbols[1:])
+            if wrong:
+                raise DataError(f"the phone '{min(wrong)}' of '{word}' is none of the model's: {' '.join(self.symbols[2:])}", where=where)
+        ways = {word: (*self.lexicon.get(word, ()), *more.get(word, ())) for word in (*self.lexicon, *more)}
+        return Units(self.kind, self.symbols, lexicon=ways)
+
     def words(self, units: Sequence[Span]) -> tuple[Span, ...]:
         """Units in their places, joined to words. A word is as sure as the mean of its units."""
         if self.kind in ("phone", "word") and self.lexicon is None:
             return tuple(units)
-        groups: list[list[tuple[str, Span]]] = [[]]
-        for span in units:
-            if span.text[:1] in (" ", _SPACE):
-                groups.append([])
-            text = span.text.strip(" " + _SPACE)
-            if text:
-                groups[-1].append((text, span))
-        return tuple(Span(self._joined([text for text, _ in group]), group[0][1].start, group[-1][1].end,
-                          sum(span.confidence for _, span in group) / len(group))
-                     for group in groups if group)
+        spans = [[units[i] for i in group] for group in _groups([span.text for span in units])]
+        return tuple(Span(self._joined([span.text.strip(_SPACE) for span in word]), word[0].start, word[-1].end,
+                          sum(span.confidence for span in word) / len(word)) for word in spans)
+
+    def groups(self, numbers: Sequence[int]) -> list[list[int]]:
+        """Which of these units are which word's. Of a space, and of a mark alone that a word starts: no word's."""
+        if self.kind in ("phone", "word") and self.lexicon is None:
+            return [[i] for i in range(len(numbers))]
+        return _groups([self.symbols[number] for number in numbers])
 
     def _joined(self, symbols: list[str]) -> str:
         """The word of these units; of phones that are no word in the lexicon, the phones themselves."""
@@ -134,27 +145,38 @@ def learn(config: UnitsConfig, texts: Iterable[str], folder: Path = Path()) -> U
         phones = {phone for ways in lexicon.values() for way in ways for phone in way}
         return Units(config.kind, [BLANK, " ", *sorted(phones)], lexicon=lexicon)
     if config.kind == "piece":
-        return _learn_pieces(config.size, texts)
+        return _learn_pieces(config, texts)
     symbols = sorted({symbol for text in texts for symbol in _split(text, config.kind)})
     if BLANK in symbols:
         raise DataError(f"a transcript holds '{BLANK}', which is the name of the blank")
     return Units(config.kind, [BLANK, *symbols])
 
 
+def _groups(symbols: Sequence[str]) -> list[list[int]]:
+    """The places of each word's units, of symbols with spaces between words or marks at their starts."""
+    groups: list[list[int]] = [[]]
+    for i, symbol in enumerate(symbols):
+        if symbol[:1] in (" ", _SPACE):
+            groups.append([])
+        if symbol.strip(" " + _SPACE):
+            groups[-1].append(i)
+    return [group for group in groups if group]
+
+
 def _split(text: str, kind: str) -> list[str]:
     return list(" ".join(text.split())) if kind == "char" else text.split()
 
 
-def _learn_pieces(size: int, texts: list[str]) -> Units:
+def _learn_pieces(config: UnitsConfig, texts: list[str]) -> Units:
     import sentencepiece
 
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts), model_writer=model, vocab_size=size + 1, bos_id=-1, eos_id=-1, unk_id=0,
-            character_coverage=1.0, normalization_rule_name="identity", num_threads=1, minloglevel=2)
+            sentence_iterator=iter(texts), model_writer=model, vocab_size=config.size + 1, model_type=config.pieces,
+            bos_id=-1, eos_id=-1, unk_id=0, character_coverage=1.0, normalization_rule_name="identity", num_threads=1, minloglevel=2)
     except RuntimeError as error:
-        raise ConfigError(f"cannot learn {size} pieces from these texts: {str(error).rsplit('] ', 1)[-1]}",
+        raise ConfigError(f"cannot learn {config.size} pieces from these texts: {str(error).rsplit('] ', 1)[-1]}",
                           where="units.size", hint="choose fewer pieces") from None
     splitter = _splitter(model.getvalue())
     symbols = [splitter.id_to_piece(i) for i in range(1, splitter.get_piece_size())]

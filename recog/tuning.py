@@ -16,7 +16,7 @@ from . import svg
 from .config import Component
 from .decode import decode, make
 from .decode.ctc_beam import CtcBeamConfig
-from .decode.guides import guides
+from .decode.guide import guide
 from .errors import DataError
 from .files import write_text
 from .lm.ngram import Ngram
@@ -46,7 +46,7 @@ def tune(loaded: LoadedModel, component: Component, log_probs: Mapping[str, np.n
     Of equal errors the one with the smaller weight, then bonus, is taken. log_probs [T, V] and texts: of each utterance of
     the development set. `picture`: where the surface is drawn.
     """
-    bonus = "length_bonus" if guides(component.config, loaded.units, loaded.words, loaded.lm)["lexicon"] is None else "word_bonus"
+    bonus = "length_bonus" if guide(component.config, loaded.units, loaded.words, loaded.lm).lexicon is None else "word_bonus"
     found: dict[tuple[float, float], float] = {}
 
     def error(pair: tuple[float, float]) -> float:

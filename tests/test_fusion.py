@@ -8,7 +8,7 @@ from test_decode import random_log_probs, sums_by_labels
 from recog.config import Component
 from recog.decode import decode, make
 from recog.decode.ctc_beam import CtcBeam, CtcBeamConfig
-from recog.decode.guides import guides
+from recog.decode.guide import guide
 from recog.errors import ConfigError
 from recog.lm.arpa import write
 from recog.lm.kneser_ney import KneserNeyConfig, train
@@ -17,6 +17,7 @@ from recog.text import BLANK, Units
 
 CHARS = Units("char", [BLANK, " ", "A", "B"])
 SPOKEN = ["A AB", "AB A A", "BB AB", "A", "A BB AB", "AB"]
+PIECES = Units("piece", [BLANK, "\u2581A", "B", "\u2581", "\u2581AB"], None)
 PHONES = Units("phone", [BLANK, " ", "a", "b"], lexicon={"ONE": (("a",), ("a", "b")), "TWO": (("b", "b"),), "WON": (("a",),)})
 
 
@@ -75,8 +76,8 @@ def check(decoder, log_probs, allowed, lm):
 def test_a_model_of_units_equals_brute_force(tmp_path, seed):
     lm, plain = model(tmp_path, ["A <space> A B", "B B <space> A", "A B <space> A <space> B"], order=1 + seed % 4)
     config = CtcBeamConfig(beam=2000, nbest=5, lm=True, lm_weight=0.3 + seed % 3, length_bonus=(seed % 2) * 0.7)
-    decoder = CtcBeam(config, **guides(config, CHARS, (), lm))
-    assert decoder.lexicon is None
+    decoder = CtcBeam(config, guide(config, CHARS, (), lm))
+    assert decoder.guide.lexicon is None
 
     def gain(units):
         return plain.sentence(["<space>" if u == 1 else CHARS.symbols[u] for u in units], config.lm_weight) + config.length_bonus * len(units)
@@ -89,7 +90,7 @@ def test_a_model_of_units_equals_brute_force(tmp_path, seed):
 def test_a_model_of_words_equals_brute_force(tmp_path, seed, closed):
     lm, plain = model(tmp_path, SPOKEN, order=1 + seed % 3)
     config = CtcBeamConfig(beam=2000, nbest=5, lm=True, lexicon=closed, lm_weight=0.3 + seed % 3, unknown=1.5, word_bonus=(seed % 3 - 1) * 0.9)
-    decoder = CtcBeam(config, **guides(config, CHARS, ["A", "AB", "BB"], lm))
+    decoder = CtcBeam(config, guide(config, CHARS, ["A", "AB", "BB"], lm))
 
     def words(units):
         return "".join(CHARS.symbols[u] for u in units).split()
@@ -115,6 +116,52 @@ def test_words_of_phones_are_those_that_are_written(tmp_path, seed):
 
     check(decoder, random_log_probs(seed, 1 + seed % 6, 4), lambda units: spaced(units) and set(spelled(units).split()) <= set(words),
           lambda units: plain.sentence([words[word] for word in spelled(units).split()]))
+
+
+def pieced(units):
+    """The words of these pieces; None where one is empty."""
+    words = "".join(PIECES.symbols[u] for u in units).split("\u2581")
+    words = words if words[0] else words[1:]
+    return None if "" in words else words
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("closed", [True, False], ids=["only words", "any words"])
+def test_words_of_pieces_however_they_are_cut(tmp_path, seed, closed):
+    lm, plain = model(tmp_path, SPOKEN, order=1 + seed % 3)
+    config = CtcBeamConfig(beam=4000, nbest=5, lm=True, lexicon=closed, lm_weight=0.3 + seed % 3, unknown=1.5, word_bonus=(seed % 3 - 1) * 0.9)
+
+    def allowed(units):
+        whole = pieced(units)
+        return whole is not None and (not closed or set(whole) <= {"A", "AB", "BB", "ABB"})
+
+    def gain(units):
+        return plain.sentence(pieced(units), config.lm_weight, config.unknown) + config.word_bonus * len(pieced(units))
+
+    check(make(Component("beam", config), PIECES, ["A", "AB", "BB", "ABB"], lm=lm), random_log_probs(seed, 1 + seed % 6, 5), allowed, gain)
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("units", [CHARS, PIECES], ids=["characters", "pieces"])
+@pytest.mark.parametrize("guided", [False, True], ids=["alone", "with a model of words"])
+def test_phrases_gain_where_they_are_written_whole(tmp_path, seed, units, guided):
+    lm, plain = model(tmp_path, SPOKEN, order=2)
+    phrases = [{"AB": 1.0}, {"A B": 1.0, "B": -0.5}, {"B AB": 1.0, "AB": 0.7, "A": 0.2}][seed % 3]
+    config = CtcBeamConfig(beam=4000, nbest=5, boost=1.3, lm=guided)
+    decoder = make(Component("beam", config), units, ["A", "AB", "BB", "ABB"], lm=lm, phrases=phrases)
+
+    def allowed(numbers):
+        return not guided or (pieced(numbers) is not None if units is PIECES else spaced(numbers))
+
+    def gain(numbers):
+        text = "".join(units.symbols[u] for u in numbers).replace("\u2581", " ").join("  ")
+        total = plain.sentence(text.split()) if guided else 0.0
+        for phrase, factor in phrases.items():
+            found = sum(text.startswith(f" {phrase} ", i) for i in range(len(text)))
+            total += found * config.boost * factor * len(phrase.replace(" ", ""))
+        return total
+
+    check(decoder, random_log_probs(seed, 1 + seed % 5, len(units)), allowed, gain)
 
 
 def test_weight_zero_is_no_model(tmp_path):

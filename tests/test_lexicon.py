@@ -7,13 +7,18 @@ import pytest
 
 from recog.config import Component
 from recog.decode import decode, make
-from recog.decode.ctc_beam import CtcBeam, CtcBeamConfig
-from recog.decode.lexicon import build
+from recog.decode.ctc_beam import CtcBeamConfig
+from recog.decode.lexicon import Alphabet, build
 from recog.errors import ConfigError, DataError
 from recog.text import BLANK, Units
 
 SYMBOLS = [BLANK, " ", "A", "B"]
 WORDS = ["A", "AB", "BB"]
+ALPHABET = Alphabet.of(Units("char", SYMBOLS))
+
+
+def beam(**settings):
+    return make(Component("beam", CtcBeamConfig(lexicon=True, **settings)), Units("char", SYMBOLS), WORDS)
 
 
 def draw(seed, frames):
@@ -41,7 +46,7 @@ def best_by_brute_force(log_probs, length_bonus=0.0, word_bonus=0.0):
 def test_an_unlimited_beam_equals_brute_force(seed):
     log_probs = draw(seed, 1 + seed % 6)
     bonuses = {"length_bonus": (seed % 3 - 1) * 0.8, "word_bonus": (seed % 4 - 1) * 1.5}
-    decoder = CtcBeam(CtcBeamConfig(beam=400, lexicon=True, **bonuses), lexicon=build(WORDS, SYMBOLS))
+    decoder = beam(beam=400, **bonuses)
     found = decode(decoder, log_probs)[0]
     units, score = best_by_brute_force(log_probs, **bonuses)
     assert found.units == units
@@ -49,7 +54,7 @@ def test_an_unlimited_beam_equals_brute_force(seed):
 
 
 def test_a_narrow_beam_over_a_long_input_writes_only_words_in_any_chunks():
-    decoder = CtcBeam(CtcBeamConfig(beam=8, nbest=3, lexicon=True), lexicon=build(WORDS, SYMBOLS))
+    decoder = beam(beam=8, nbest=3)
     log_probs = draw(7, 3000)
     found = decode(decoder, log_probs)
     for hypothesis in found:
@@ -62,7 +67,7 @@ def test_a_narrow_beam_over_a_long_input_writes_only_words_in_any_chunks():
 
 
 def test_the_trie_spells_each_word_and_nothing_else():
-    lexicon = build(WORDS, SYMBOLS)
+    lexicon = build(WORDS, ALPHABET)
 
     def accepts(text):
         state = 0
@@ -79,13 +84,13 @@ def test_the_trie_spells_each_word_and_nothing_else():
 
 def test_words_that_the_units_cannot_spell_are_named():
     with pytest.raises(DataError, match="'ABC'"):
-        build(["A", "ABC"], SYMBOLS)
+        build(["A", "ABC"], ALPHABET)
 
 
 def test_a_model_without_a_lexicon_says_so():
     units = Units("char", SYMBOLS)
     wanted = Component("beam", CtcBeamConfig(lexicon=True))
-    assert make(wanted, units, WORDS).lexicon is not None
+    assert make(wanted, units, WORDS).guide.lexicon is not None
     with pytest.raises(ConfigError, match="no lexicon"):
         make(wanted, units, ())
     with pytest.raises(ConfigError, match="no lexicon"):

@@ -17,10 +17,11 @@ from test_decode import random_log_probs, seeds
 import recog
 from recog import audio, modeldir
 from recog.api import TranscribeOptions
+from recog.config import Component
 from recog.config import build as build_config
+from recog.decode import make
 from recog.decode.ctc_beam import CtcBeam, CtcBeamConfig
 from recog.decode.greedy import Greedy
-from recog.decode.lexicon import build as build_lexicon
 from recog.decode.prefix import PrefixConfig, PrefixSearch
 from recog.encoders.blstm import Blstm, BlstmConfig
 from recog.errors import RecogError
@@ -99,11 +100,11 @@ def test_steps_of_a_network_are_the_whole(frames, cuts, subsample, batch):
 
 # -- the decoders: what is settled stays ---------------------------------------------------------------
 
-LEXICON = build_lexicon(["ab", "abc", "cab", "b"], ["<blank>", " ", "a", "b", "c"])
+SPELLED = make(Component("beam", CtcBeamConfig(beam=8, lexicon=True)), Units("char", [BLANK, " ", "a", "b", "c"]), ["ab", "abc", "cab", "b"])
 
 
 @pytest.mark.parametrize("decoder", [Greedy(), CtcBeam(CtcBeamConfig(beam=8)), PrefixSearch(PrefixConfig(0.9)),
-                                     CtcBeam(CtcBeamConfig(beam=8, lexicon=True), lexicon=LEXICON)],
+                                     SPELLED],
                          ids=["greedy", "beam", "prefix", "beam with a lexicon"])
 @settings(max_examples=25)
 @given(seed=seeds, kind=st.sampled_from(["noisy", "peaky"]))

@@ -168,6 +168,8 @@ def test_standard_input(model, sounds, monkeypatch, capsys):
     ({"decoder": "greedy", "beam": 5}, "text", "has no beam"),
     ({"decoder": "beem"}, "text", "did you mean 'beam'"),
     ({"beam": 2, "nbest": 5}, "text", "nbest"),
+    ({"boost": 2.0}, "text", "boost is for phrases"),
+    ({"phrases": "no_such_file.txt"}, "text", "no_such_file.txt: no such file"),
     ({}, "pdf", "no format 'pdf'"),
     ({}, "srt", "--output-dir"),
 ])

@@ -12,17 +12,18 @@ import math
 import numpy as np
 from numba import njit
 
-from .fusion import NONE, said
+from .fusion import NONE, WORDS, begins, said
+from .roles import INSIDE
 
-# Columns of the tree. SLOT: place in the beam, or -1. SPELLED: lexicon state. SAID: the language model's state.
-PARENT, UNIT, DEPTH, SLOT, SPELLED, SAID = 0, 1, 2, 3, 4, 5
-COLUMNS = 6
+# Columns of the tree. SLOT: place in the beam, or -1. The last three: states of what guides the search, see fusion.py.
+PARENT, UNIT, DEPTH, SLOT, SPELLED, SAID, MEANT = 0, 1, 2, 3, 4, 5, 6
+COLUMNS = 7
 
 
 def empty_tree(said: int = 0, room: int = 1024):
     """The tree with its root (node 0, no unit), its hash table, and what each node has earned beyond its probability."""
     tree, table = np.zeros((room, COLUMNS), np.int32), np.full(2 * room, -1, np.int32)
-    tree[0] = -1, 0, 0, 0, 0, said
+    tree[0] = -1, 0, 0, 0, 0, said, 0
     return tree, table, np.zeros(room)
 
 
@@ -110,19 +111,20 @@ def sort(heap, rank, size):
 
 
 @njit(cache=True, nogil=True)
-def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word_bonus, lexicon, fusion,
-            tree, table, earned, count, nodes, blank, label):
+def advance(log_probs, beam, token_threshold, beam_threshold, fusion, tree, table, earned, count, nodes,
+            blank, label):
     """The beam after the frames of `log_probs` (float64 [T, V]).
 
-    lexicon int32 [S, V]: the state after a unit, or -1 where it may not come; a word begins in state 0.
-    fusion: what the language model makes of a unit, see kernels/fusion.py.
-    tree [N, 6], table, earned [N], count: the prefixes known; nodes, blank, label [K]: the live ones, best
+    fusion: what guides the search besides, see fusion.py.
+    tree [N, 7], table, earned [N], count: the prefixes known; nodes, blank, label [K]: the live ones, best
     first, with the log of the summed probability of their paths that end in a blank and in their
     last unit. Returns the last seven anew; what came in is left as it was.
     """
     T, V = log_probs.shape
     K = len(nodes)
-    most = length_bonus + max(word_bonus, 0.0)                     # what one more unit can earn beyond its probability
+    lexicon, most, roles, length_bonus, word_bonus = fusion.lexicon, fusion.most, fusion.roles, fusion.length_bonus, fusion.word_bonus
+    guided, hope = fusion.kind != NONE or len(fusion.hopes) > 1, most - length_bonus - max(word_bonus, 0.0)
+    in_words = fusion.kind == WORDS and len(fusion.hopes) == 1     # only the end of a word gains
     tree, table, earned = tree.copy(), table.copy(), earned.copy()
     node_of, old_blank, old_label = np.zeros(beam, np.int64), np.zeros(beam), np.zeros(beam)
     node_of[:K], old_blank[:K], old_label[:K] = nodes, blank, label
@@ -169,19 +171,21 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
             node = node_of[k]
             if m == 0 or total[k] + row[tried[0]] + earned[node] + most <= floor:
                 break                                              # both lists are sorted
-            bonus = earned[node] + length_bonus + (word_bonus if tree[node, SPELLED] == 0 else 0.0)
+            last, spelled, so_far = tree[node, UNIT], tree[node, SPELLED], earned[node]
             for j in range(m):
                 v = tried[j]
-                if lexicon[tree[node, SPELLED], v] < 0:
-                    continue
-                if total[k] + row[v] + bonus <= floor:
+                if total[k] + row[v] + so_far + most <= floor:
                     break
-                nb = row[v] + (old_blank[k] if v == tree[node, UNIT] else total[k])
-                r = nb + bonus
-                if r <= floor:
+                if lexicon[spelled, v] < 0:
                     continue
-                if fusion.kind != NONE:
-                    r += said(fusion, tree[node, SAID], tree[node, SPELLED], v)[0]
+                nb = row[v] + (old_blank[k] if v == last else total[k])
+                r = nb + so_far + length_bonus
+                if word_bonus != 0.0 and begins(roles[last], roles[v]):
+                    r += word_bonus
+                if r + hope <= floor:
+                    continue
+                if guided and not (in_words and roles[v] == INSIDE):
+                    r += said(fusion, spelled, tree[node, SAID], tree[node, MEANT], v)[0]
                     if r <= floor:
                         continue
                 child = table[place(tree, table, node, v)]
@@ -215,9 +219,14 @@ def advance(log_probs, beam, token_threshold, beam_threshold, length_bonus, word
                 at = place(tree, table, parent, unit)
                 if table[at] < 0:
                     tree[count, PARENT], tree[count, UNIT], tree[count, DEPTH] = parent, unit, tree[parent, DEPTH] + 1
-                    tree[count, SPELLED] = lexicon[tree[parent, SPELLED], unit]
-                    gain, tree[count, SAID] = said(fusion, tree[parent, SAID], tree[parent, SPELLED], unit)
-                    earned[count] = earned[parent] + length_bonus + gain + (word_bonus if tree[parent, SPELLED] == 0 else 0.0)
+                    spelled, gain = tree[parent, SPELLED], length_bonus
+                    tree[count, SPELLED] = lexicon[spelled, unit]
+                    if word_bonus != 0.0 and begins(roles[tree[parent, UNIT]], roles[unit]):
+                        gain += word_bonus
+                    if guided:
+                        more, tree[count, SAID], tree[count, MEANT] = said(fusion, spelled, tree[parent, SAID], tree[parent, MEANT], unit)
+                        gain += more
+                    earned[count] = earned[parent] + gain
                     table[at] = count
                     count += 1
                 node_of[k] = table[at]

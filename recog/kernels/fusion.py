@@ -1,6 +1,7 @@
-"""What a language model makes of the next unit of a prefix, compiled: of each unit, or of whole words where they end.
+"""What guides a search besides the network, compiled: bonuses, a lexicon, a language model, phrases to listen for.
 
-Gains are nats, at most 0, weighted. A state is the language model's: int32.
+Gains are nats. What guides has three states, int32, which a prefix keeps: SPELLED (the lexicon's), SAID (the language
+model's) and MEANT (the phrases').
 """
 
 from __future__ import annotations
@@ -11,55 +12,74 @@ import numpy as np
 from numba import njit
 
 from .ngram import Automaton, ngram_step
+from .roles import CLOSES, INSIDE, OPENS
 
-NONE, UNITS, WORDS = 0, 1, 2
+NONE, UNITS, WORDS = 0, 1, 2                 # what the language model reads
 
 
 class Fusion(NamedTuple):
-    """A language model as a search sees it."""
+    """V units, S states of the lexicon, P of the phrases."""
 
-    kind: int
+    roles: np.ndarray                        # int8 [V], what each unit does to words
+    most: float                              # what one more unit can gain, at most
+    length_bonus: float
+    word_bonus: float
+    lexicon: np.ndarray                      # int32 [S, V]: the state after a unit, or -1 where it may not come
+    kind: int                                # of language model: it reads nothing, units, or words where they end
     weight: float
-    unknown: float                       # nats that a word outside the model costs beside its probability
-    space: int                           # the unit that ends a word; -1: there is none
-    words: np.ndarray                    # int32: the model's number of each unit [V], or of the word that a lexicon state spells [S]
-    other: int                           # its number of words that it does not know
-    end: int                             # ... and of the end of a sentence
+    unknown: float                           # nats that a word outside the model costs beside its probability
+    words: np.ndarray                        # int32: the model's number of each unit [V], or of the word that a lexicon state spells [S]
+    other: int                               # its number of words that it does not know
+    end: int                                 # ... and of the end of a sentence
     model: Automaton
+    phrases: np.ndarray                      # int32 [P, V]: the state after a unit
+    hopes: np.ndarray                        # [P] what a phrase under way was given, and gives back if it is none
+    kept: np.ndarray                         # [P] and what it keeps if its last word ends here
 
 
-def nothing() -> Fusion:
-    """Where there is no language model."""
+def no_model() -> Automaton:
     none, nowhere = np.zeros(0, np.float32), np.zeros(0, np.int32)
     arcs = np.zeros((0, 4), np.int32)
-    return Fusion(NONE, 0.0, 0.0, -1, np.zeros(1, np.int32), -1, -1, Automaton(none, nowhere, arcs, arcs.view(np.float32), none, nowhere))
+    return Automaton(none, nowhere, arcs, arcs.view(np.float32), none, nowhere)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def begins(last, role):
+    """Whether a word begins with a unit of this role after one of the role `last`. The blank's, CLOSES, is before all."""
+    return role == OPENS or (role == INSIDE and last == CLOSES)
 
 
 @njit(cache=True, nogil=True)
-def said(fusion, state, spelled, unit):
-    """What `unit` gains after `state` and the lexicon's state `spelled`, and the language model's next state."""
-    if fusion.kind == UNITS:
-        gain, state = ngram_step(fusion.model, state, fusion.words[unit])
-        return fusion.weight * gain, state
-    if fusion.kind == WORDS and unit == fusion.space:
-        return word(fusion, state, spelled)
-    return 0.0, state
-
-
-@njit(cache=True, nogil=True)
-def word(fusion, state, spelled):
-    """The same for the whole word that is spelled."""
-    number = fusion.words[spelled]
-    gain, state = ngram_step(fusion.model, state, number)
-    return fusion.weight * gain - (fusion.unknown if number == fusion.other else 0.0), state
-
-
-@njit(cache=True, nogil=True)
-def ended(fusion, state, spelled):
-    """What a prefix gains when nothing follows it."""
-    if fusion.kind == NONE:
-        return 0.0
+def said(fusion, spelled, said, meant, unit):
+    """What `unit` gains by language model and phrases in these states, and their states after it."""
     gain = 0.0
+    if fusion.kind == UNITS:
+        gain, said = ngram_step(fusion.model, said, fusion.words[unit])
+        gain *= fusion.weight
+    elif fusion.kind == WORDS and spelled != 0 and fusion.roles[unit] != INSIDE:
+        gain, said = word(fusion, spelled, said)
+    if len(fusion.hopes) > 1:
+        after = fusion.phrases[meant, unit]
+        gain += fusion.hopes[after] - fusion.hopes[meant] + (fusion.kept[meant] if fusion.roles[unit] != INSIDE else 0.0)
+        meant = after
+    return gain, said, meant
+
+
+@njit(cache=True, nogil=True)
+def word(fusion, spelled, said):
+    """What the whole word that is spelled gains by the language model, and the model's state behind it."""
+    number = fusion.words[spelled]
+    gain, said = ngram_step(fusion.model, said, number)
+    return fusion.weight * gain - (fusion.unknown if number == fusion.other else 0.0), said
+
+
+@njit(cache=True, nogil=True)
+def ended(fusion, spelled, said, meant):
+    """What a prefix gains when nothing follows it."""
+    gain = fusion.kept[meant] - fusion.hopes[meant]
+    if fusion.kind == NONE:
+        return gain
     if fusion.kind == WORDS and spelled != 0:
-        gain, state = word(fusion, state, spelled)
-    return gain + fusion.weight * ngram_step(fusion.model, state, fusion.end)[0]
+        last, said = word(fusion, spelled, said)
+        gain += last
+    return gain + fusion.weight * ngram_step(fusion.model, said, fusion.end)[0]
