@@ -188,6 +188,22 @@ def lm_score(
     score(model, texts, units, pieces, tokens)
 
 
+@lm_app.command("rescore")
+def lm_rescore(
+    answers: Annotated[Path, typer.Argument(metavar="ANSWERS", help="What transcribe --nbest N --format jsonl wrote.")],
+    lm: Annotated[Path, typer.Argument(metavar="LM", help="A folder from recog run recipes/text; or an n-gram model of words.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The lists in their new order (.jsonl).")],
+    weight: Annotated[float, typer.Option(help="What the model's nats count.")] = 0.5,
+    bonus: Annotated[float, typer.Option(help="Nats for each word.")] = 0.0,
+    reference: Annotated[Optional[Path], typer.Option(help="Choose both by these texts: never a test list.")] = None,
+    unit: Annotated[str, typer.Option(help="Which errors: word, char or phone.")] = "word",
+) -> None:
+    """Put lists of answers into a new order by what another language model makes of them."""
+    from recog.nbest import rescore
+
+    rescore(answers, lm, output, weight, bonus, reference, unit)
+
+
 @models_app.command("list")
 def models_list() -> None:
     """The models that come with recog."""

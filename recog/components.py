@@ -15,7 +15,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "decoder": {"greedy": "recog.decode.greedy:Greedy",
                 "beam": "recog.decode.ctc_beam:CtcBeam",
                 "prefix": "recog.decode.prefix:PrefixSearch"},
-    "transducer decoder": {"greedy": "recog.decode.transducer:TransducerGreedy",
+    "transducer decoder": {"greedy": "recog.decode.transducer_greedy:TransducerGreedy",
                            "beam": "recog.decode.transducer:TransducerBeam"},
     "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise",
              "adaptive_weight_noise": "recog.hooks.adaptive_weight_noise:AdaptiveWeightNoise"},

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from . import nbest
 from .batching import BatchConfig
 from .config import Component
 from .decode import decode, make
@@ -18,6 +19,7 @@ from .examples import Example, Examples
 from .exports import ctm, stm
 from .files import write_text
 from .modeldir import LoadedModel
+from .nbest import Answer
 from .score import Fold, error_rate
 from .store import Store, write_shard
 from .text import Units
@@ -63,9 +65,13 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
         decoder = make(component, loaded.units, loaded.words, predictor, loaded.lm)
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
-        answers = {id: decode(decoder, rows)[0] for id, rows in found.items()}
+        lists = {id: decode(decoder, rows) for id, rows in found.items()}
+        answers = {id: hypotheses[0] for id, hypotheses in lists.items()}
         factors[name] = (time.perf_counter() - began) / seconds
         write_text(out / f"{name}.tsv", "".join(f"{id}\t{loaded.units.decode(h.units)}\n" for id, h in answers.items()))
+        if getattr(component.config, "nbest", 1) > 1:
+            nbest.write(out / f"{name}.jsonl", {id: [Answer(loaded.units.decode(h.units), h.score, h.parts) for h in hypotheses]
+                                                for id, hypotheses in lists.items()})
         write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.seconds))
     return factors
 

@@ -30,7 +30,7 @@ from .models.recognizer import Recognizer, RecognizerConfig, build
 from .text import Units
 
 FORMAT = 1
-_WEIGHTS, _UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
+WEIGHTS, UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
     kind = torch.float16 if half else torch.float32
     with writing(folder) as partial:
         partial.mkdir()
-        write_tensors(partial / _WEIGHTS, {key: value.to(kind) for key, value in model.state_dict().items()})
-        units.save(partial / _UNITS)
+        write_tensors(partial / WEIGHTS, {key: value.to(kind) for key, value in model.state_dict().items()})
+        units.save(partial / UNITS)
         if normalizer is not None:
             normalizer.save(partial / _NORMALIZER)
         if words:
@@ -78,20 +78,20 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
 
 def load(folder: Path) -> LoadedModel:
     """Raises ModelError naming the file that is missing, cut short, altered or at odds with another."""
-    info = _info(folder)
+    info = described(folder)
     try:
         config = build_config(RecognizerConfig, info["config"], where=folder / "model.json")
     except ConfigError as error:
         raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
     try:
-        units = Units.load(folder / _UNITS)
+        units = Units.load(folder / UNITS)
         normalizer = Normalizer.load(folder / _NORMALIZER) if config.features.normalize == "corpus" else None
     except DataError as error:
         raise ModelError(error.what, where=error.where, hint="the model folder is incomplete: copy or train it again") from None
     if normalizer is not None and len(normalizer.mean) != config.features.width:
         raise ModelError(f"has {len(normalizer.mean)} values, the features have {config.features.width}", where=folder / _NORMALIZER)
     model = build(config, len(units))
-    _fill(model, folder / _WEIGHTS)
+    fill(model, folder / WEIGHTS)
     lexicon = folder / _LEXICON
     words = tuple(lexicon.read_text(encoding="utf-8").split()) if _LEXICON in info["files"] else ()
     lm = Ngram.read(folder / LM) if LM in info["files"] else None
@@ -100,7 +100,7 @@ def load(folder: Path) -> LoadedModel:
 
 def equip(folder: Path, lm: Path, decoder: Component) -> None:
     """Puts a language model, and the decoder that asks it, into a finished model folder."""
-    info = _info(folder)
+    info = described(folder)
     with writing(folder) as partial:
         shutil.copytree(folder, partial)
         shutil.copyfile(lm, partial / LM)
@@ -108,7 +108,7 @@ def equip(folder: Path, lm: Path, decoder: Component) -> None:
         write_json(partial / "model.json", info | {"config": info["config"] | {"decoder": plain(decoder)}})
 
 
-def _info(folder: Path) -> dict[str, Any]:
+def described(folder: Path) -> dict[str, Any]:
     if not (folder / "model.json").is_file():
         raise ModelError("is not a model folder: it has no model.json", where=folder)
     try:
@@ -119,7 +119,7 @@ def _info(folder: Path) -> dict[str, Any]:
         raise ModelError("is not a model description", where=folder / "model.json", hint="was it cut short or edited?") from None
     if version != FORMAT:
         raise ModelError(f"has format {version}, this recog reads format {FORMAT}", where=folder, hint="use the recog that made it")
-    for name in (_WEIGHTS, _UNITS, *(p.name for p in folder.glob(_NORMALIZER))):
+    for name in (WEIGHTS, UNITS, *(p.name for p in folder.glob(_NORMALIZER))):
         if name not in files:
             raise ModelError("has no digest in model.json", where=folder / name, hint="was model.json edited?")
     for name, (size, sha256) in files.items():
@@ -133,7 +133,7 @@ def _info(folder: Path) -> dict[str, Any]:
     return info
 
 
-def _fill(model: nn.Module, path: Path) -> None:
+def fill(model: nn.Module, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -159,7 +159,7 @@ def start_from(model: nn.Module, units: Units, name: str) -> str:
     if not fitting:
         raise ModelError("has no weights of the shapes that are to be trained", where=folder, hint="train.start")
     model.load_state_dict(fitting, strict=False)
-    return other.info["files"][_WEIGHTS]["sha256"]
+    return other.info["files"][WEIGHTS]["sha256"]
 
 
 def bundled() -> list[str]:

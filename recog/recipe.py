@@ -19,6 +19,7 @@ from .types import Utterance
 
 if TYPE_CHECKING:
     from .experiment import Experiment
+    from .lm.experiment import TextExperiment
 
 Prepare = Callable[[Path], Iterator[Utterance]]
 
@@ -38,7 +39,7 @@ class RecipeConfig:
 
     description: str
     data_licence: str                            # goes into every model trained here
-    medium: Literal["audio", "ink", "image"] = "audio"
+    medium: Literal["audio", "ink", "image", "text"] = "audio"
     model: str = "ctc"                           # the model file used when none is named
     generated: bool = False                      # prepare makes the corpus itself, in the folder it is given
     dev: str = "dev"                             # the split that stops training
@@ -64,9 +65,10 @@ class Recipe:
     def models(self) -> list[str]:
         return sorted(p.stem for p in (self.folder / "models").glob("*.toml"))
 
-    def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment:
+    def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment | TextExperiment:
         """The settings of one model file, with `section.key=value` overrides on top."""
         from .experiment import Experiment           # torch: not needed to list recipes
+        from .lm.experiment import TextExperiment
 
         path = self.folder / "models" / f"{model}.toml"
         if not path.is_file():
@@ -74,7 +76,7 @@ class Recipe:
         table = read_toml(path)
         for assignment in overrides:
             override(table, assignment)
-        return build(Experiment, table, where=path)
+        return build(TextExperiment if self.config.medium == "text" else Experiment, table, where=path)
 
     def prepare(self) -> Prepare:
         """The function `prepare` of prepare.py."""

@@ -8,16 +8,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from . import __version__, nbest
 from .exports import export
 from .files import read_json, write_json, write_text
 from .phonereport import phones_json, render_phones
 from .phones import QUOTED, score_phone_files
 from .recipe import Recipe
-from .report import as_json, measures, render
+from .report import METRIC, as_json, measures, render
 from .runreport import write_report
 from .score import Report, ScoreConfig, score_files
 from .train import Progressed
+from .transcripts import read_transcripts
 
 def provenance(recipe: Recipe, name: str, ended: Progressed, device: object, started: str | None,
                variant: str | None = None) -> dict[str, Any]:
@@ -48,6 +49,10 @@ def score_run(folder: Path, recipe: Recipe, trained: dict[str, Any], decoded: di
                 else:
                     report = score_files(*files, ScoreConfig(unit=unit))
                     text, data, figures = render(report, alignments=True), as_json(report), _figures(report)
+                lists = files[1].with_suffix(".jsonl")
+                if lists.exists() and (answers := nbest.read(lists)):
+                    best = nbest.oracle(read_transcripts(files[0]), answers, unit, folding)
+                    figures, data = figures | {"oracle": best}, data | {"oracle": best}
                 write_text(out / f"{split}.{decoder}.{unit}.txt", text + "\n")
                 write_json(out / f"{split}.{decoder}.{unit}.json", data)
                 scores.setdefault(split, {}).setdefault(decoder, {})[unit] = figures
@@ -77,6 +82,12 @@ def _table(recipe: Recipe, variant: str | None, trained: dict, decoded: dict, sc
             cells = "".join(f"{100 * f['error_rate']:{max(8, len(label) + 3)}.2f} {_interval(f['interval']):>16} {f['errors']:>5} / {f['tokens']:<5}"
                             for label, f in labelled)
             lines.append(f"{split:8} {decoder:10} {cells}{decoded['real_time_factors'][split][decoder]:>10.5f}")
+    for split, decoders in scores.items():
+        for decoder, units in decoders.items():
+            best = [f"{METRIC[unit]} {100 * f['oracle']['error_rate']:.2f} %" for unit, f in units.items() if "oracle" in f]
+            if best:
+                count = max(f["oracle"]["answers"] for f in units.values() if "oracle" in f)
+                lines.append(f"{split} {decoder}, best of {count} answers: {', '.join(best)}")
     if recipe.config.fold:
         lines.append(f"phones are folded by {recipe.config.fold} before they are scored; * is the custom of counting silence that is quoted")
     return "\n".join(lines)
@@ -95,7 +106,7 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"][split].items():
-            figures = ", ".join(f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
+            figures = f"{units['bits']:.4f} bits a character" if "bits" in units else ", ".join(f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
             where = f"{split} of {made['variant']}" if "variant" in made else split
             text += (f"| {made['date']} | {model} | {info['weights']:,} | {where} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
                      f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")

@@ -7,12 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from . import phones
+from . import nbest, phones
 from .errors import ConfigError
 from .phonereport import comparison_json, phones_json, render_comparison, render_phones
 from .report import METRIC, as_json, render
 from .score import Report, ScoreConfig, compare, score_files
 from .significance import spread
+from .transcripts import read_transcripts
 
 
 def score_and_render(reference: Path, hypothesis: Path, second: Path | None, seeds: list[Path], unit: str, fold: str | None,
@@ -39,6 +40,10 @@ def score_and_render(reference: Path, hypothesis: Path, second: Path | None, see
     else:
         result = first if other is None else compare(first, other)
         shown = (render if text else as_json)(result, alignments)
+    if answers := nbest.read(hypothesis):
+        best = nbest.oracle(read_transcripts(reference), answers, unit, folding)
+        line = f"best of {best['answers']} answers: {METRIC[unit]} {100 * best['error_rate']:.2f} % ({best['errors']} errors)"
+        shown = f"{shown}\n\n{line}" if text else {**shown, "oracle": best}
     if not more:
         return shown if text else json.dumps(shown, indent=2, ensure_ascii=False)
     over = over_seeds([first, *more])

@@ -18,22 +18,22 @@ from .files import alone, digest, digest_of, read_json
 from .ledger import Stage, run as run_stage, say
 from .lm.recipe import learn as learn_lm
 from .plan import Run
+from .recipe import Recipe
 from .recipe import find as find_recipe
 from .store import Store
 from .text import Units, learn
 from .training import train_model
 
-STAGES = ("prepare", "features", "units", "train", "lm", "decode", "score")     # lm: of a model with [lm]
-
 
 def run_recipe(recipe: str, corpus: Path | None, model: str | None, overrides: list[str], exp: Path, name: str | None,
                until: str, force: bool, record: bool) -> str:
     """`recog run`: everything is read and checked before any data is."""
-    if until not in STAGES:
-        raise ConfigError(f"there is no stage '{until}'{nearest(until, STAGES)}", where="--until")
     found = find_recipe(recipe)
+    stages = plan_of(found)
+    if until not in stages:
+        raise ConfigError(f"there is no stage '{until}'{nearest(until, list(stages))}", where="--until")
     model = model or found.config.model
-    if name is not None and (name in STAGES or name.startswith((".", "features-")) or Path(name).name != name):
+    if name is not None and (name in stages or name.startswith((".", "features-")) or Path(name).name != name):
         raise ConfigError(f"a run cannot be named '{name}'", where="--name", hint="choose a plain name that is no stage's")
     wanted = Run(found, found.experiment(model, overrides), corpus, exp, name or model, force)
     table = run(wanted, until)
@@ -48,20 +48,30 @@ def run(run: Run, until: str = "score") -> str:
     """Runs the stages up to `until`; what is unchanged is skipped. Gives the scored table ('' before `score`)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     done: dict[str, dict[str, Any]] = {}
+    plan = plan_of(run.recipe)
     with alone(run.home / f"{run.name}.lock"):
-        for name in STAGES[:STAGES.index(until) + 1]:
+        for name in list(plan)[:list(plan).index(until) + 1]:
             if name == "lm" and run.experiment.lm is None:
                 continue
-            stage, work = _PLAN[name](run, done, device)
+            stage, work = plan[name](run, done, device)
             with alone(stage.folder.with_suffix(".lock"), wait=True):       # other models may be at a shared stage
                 done[name] = run_stage(stage, work, run.force and name != "prepare")
     return done["score"]["table"] if "score" in done else ""
 
 
+def plan_of(recipe: Recipe) -> dict[str, Callable[[Run, dict, torch.device], Planned]]:
+    """Its stages, in order."""
+    if recipe.config.medium == "text":
+        from .textrun import PLAN
+
+        return PLAN
+    return _PLAN
+
+
 Planned = tuple[Stage, Callable[[Path], dict[str, Any]]]
 
 
-def _prepare(run: Run, done: dict, device: torch.device) -> Planned:
+def prepare_stage(run: Run, done: dict, device: torch.device) -> Planned:
     recipe, folder = run.recipe, run.home / "prepare"
     if recipe.config.generated and run.corpus is not None:
         raise ConfigError("makes its own corpus", where=recipe.folder, hint="leave --corpus out")
@@ -85,7 +95,7 @@ def _features(run: Run, done: dict, device: torch.device) -> Planned:
                                                            run.experiment.views, out)
 
 
-def _units(run: Run, done: dict, device: torch.device) -> Planned:
+def units_stage(run: Run, done: dict, device: torch.device) -> Planned:
     config = run.experiment.units
 
     def work(out: Path) -> dict[str, Any]:
@@ -181,4 +191,5 @@ def _score(run: Run, done: dict, device: torch.device) -> Planned:
     return stage, work
 
 
-_PLAN = {"prepare": _prepare, "features": _features, "units": _units, "train": _train, "lm": _lm, "decode": _decode, "score": _score}
+_PLAN = {"prepare": prepare_stage, "features": _features, "units": units_stage, "train": _train, "lm": _lm, "decode": _decode, "score": _score}
+STAGES = tuple(_PLAN)                                     # of recipes whose medium is no text; lm: of a model with [lm]

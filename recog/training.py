@@ -45,7 +45,7 @@ def train_model(run: Run, out: Path, device: torch.device, variant: str | None) 
     ended, figures = train_phases(model, examples, evaluate, phases(config, experiment.hooks, experiment.second), out, say)
     facts = {"medium": recipe.config.medium, "data_licence": recipe.facts(variant).data_licence,
              "provenance": results.provenance(recipe, run.name, ended, device, started, variant) | figures, "scores": {}}
-    words = sorted({word for text in material.texts("train") for word in text.split()}) if material.units.kind == "char" else []
+    words = sorted({word for text in material.texts("train") for word in text.split()}) if material.units.kind in ("char", "piece") else []
     modeldir.save(run.folder / "model", run.name, experiment.recognizer, model, material.units, material.normalizer, facts, words=words)
     return {**figures, "weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
             "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}

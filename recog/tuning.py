@@ -39,21 +39,22 @@ class Trial:
     error: float                         # errors per reference token
 
 
-def tune(loaded: LoadedModel, component: Component, log_probs: Mapping[str, np.ndarray], texts: Mapping[str, str], unit: str,
+def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.ndarray], texts: Mapping[str, str], unit: str,
          fold: Fold | None, picture: Path, say: Callable[[str], None] = print) -> dict[str, float]:
     """The settings of the decoder that err least: lm_weight, and the bonus of words, or of units where it knows no words.
 
-    Of equal errors the one with the smaller weight, then bonus, is taken. log_probs [T, V] and texts: of each utterance of
+    Of equal errors the one with the smaller weight, then bonus, is taken. emissions [T, E] and texts: of each utterance of
     the development set. `picture`: where the surface is drawn.
     """
     bonus = "length_bonus" if guide(component.config, loaded.units, loaded.words, loaded.lm).lexicon is None else "word_bonus"
     found: dict[tuple[float, float], float] = {}
+    predictor = loaded.model.predictor()
 
     def error(pair: tuple[float, float]) -> float:
         if pair not in found:
             config = replace(component.config, **dict(zip(("lm_weight", bonus), pair)))
-            decoder = make(Component(component.kind, config), loaded.units, loaded.words, None, loaded.lm)
-            answers = [loaded.units.decode(decode(decoder, log_probs[id])[0].units) for id in texts]
+            decoder = make(Component(component.kind, config), loaded.units, loaded.words, predictor, loaded.lm)
+            answers = [loaded.units.decode(decode(decoder, emissions[id])[0].units) for id in texts]
             found[pair] = error_rate(list(texts.values()), answers, unit, fold)
         return found[pair]
 

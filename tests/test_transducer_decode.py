@@ -7,14 +7,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import close
+from test_fusion import model as language
 
+from recog.config import Component
 from recog.config import build as build_config
 from recog.decode import decode, make
 from recog.decode.greedy import GreedyConfig
-from recog.decode.transducer import PER_FRAME, TransducerBeam, TransducerBeamConfig, TransducerGreedy, best_path
+from recog.decode.transducer import TransducerBeam, TransducerBeamConfig
+from recog.decode.transducer_greedy import PER_FRAME, TransducerGreedy
+from recog.decode.transducer_path import best_path
 from recog.errors import ConfigError, DataError, ModelError
 from recog.heads.transducer import Transducer, TransducerConfig
 from recog.models.recognizer import RecognizerConfig, build
+from recog.text import BLANK, Units
 from recog.types import Encoded
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -102,6 +108,42 @@ def test_an_unlimited_beam_finds_every_sequence_with_its_probability(frames, see
     assert np.exp([h.score for h in found]).sum() == pytest.approx(1, abs=1e-5)
     for h in found:
         assert h.score == pytest.approx(expected[h.units], abs=1e-4) and sum(h.parts.values()) == h.score
+
+
+LETTERS = Units("char", [BLANK, " ", "A"])
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("reads", ["letters", "words", "known words"])
+def test_fusion_finds_every_sequence_with_what_it_gains(tmp_path, seed, reads):
+    lm, plain = language(tmp_path, ["A <space> A A", "A A <space> A"] if reads == "letters" else ["A AA", "AA A A", "A"], order=1 + seed % 3)
+    table = Table(1 + seed % 4, seed)
+    config = TransducerBeamConfig(beam=64, nbest=64, lm=True, lm_weight=0.4 + seed % 2, lexicon=reads == "known words", unknown=0.7,
+                                  length_bonus=0.3 * (seed % 3), internal=0.5 * (seed % 2), boost=0.8)
+    phrases = {"AA": 1.0} if seed % 4 < 2 else None
+    decoder = make(Component("beam", config), LETTERS, ["A", "AA"], table, lm, phrases)
+
+    def gain(units):
+        text = "".join(LETTERS.symbols[u] for u in units)
+        total = plain.sentence(text.replace(" ", "_").replace("", " ").replace("_", "<space>").split() if reads == "letters" else text.split(),
+                               config.lm_weight, config.unknown)
+        for n, unit in enumerate(units):
+            says = np.exp(table.rows[0, ALL.index(units[:n])].astype(np.float64))
+            total -= config.internal * np.log(says[unit] / says[1:].sum())
+        found = sum(f" {text} ".startswith(" AA ", i) for i in range(len(text)))
+        return total + config.length_bonus * len(units) + (config.boost * 2 * found if phrases else 0.0)
+
+    expected = {}
+    for units in ALL:
+        text = "".join(LETTERS.symbols[u] for u in units)
+        if reads == "letters" or (text == text.strip() and "  " not in text and (reads == "words" or set(text.split()) <= {"A", "AA"})):
+            expected[units] = np.log(table.probability(units)) + gain(units)
+    found = decode(decoder, table.emissions)
+    assert {h.units for h in found} == set(expected)
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+    for h in found:
+        close("transducer beam with a language model: every sequence", h.score, expected[h.units], 1e-4)
+        close("transducer beam with a language model: acoustic part", h.parts["acoustic"], np.log(table.probability(h.units)), 1e-4)
 
 
 @search
@@ -249,8 +291,8 @@ def test_decoders_are_named_per_head():
     model = build(config, V)
     decoder = make(config.decoder, None, (), model.predictor())
     assert isinstance(decoder, TransducerBeam) and decoder.config.beam == 7
-    with pytest.raises(ConfigError, match="decoder.lexicon"):
-        build_config(RecognizerConfig, {**table, "decoder": {"kind": "beam", "lexicon": True}}, "test")
+    with pytest.raises(ConfigError, match="decoder.token_threshold"):
+        build_config(RecognizerConfig, {**table, "decoder": {"kind": "beam", "token_threshold": 1.0}}, "test")
     with pytest.raises(ConfigError, match="decoder.normalize"):
         build_config(RecognizerConfig, {**table, "head": {"kind": "ctc"}}, "test")
     with pytest.raises(ModelError, match="is a transducer"):

@@ -29,13 +29,9 @@ def make(component: Component, units: Units, words: Sequence[str], predictor: Pr
     from ..errors import ConfigError
     from .guide import GuideConfig, guide
 
-    if predictor is not None:
-        if phrases:
-            raise ConfigError("a transducer cannot listen for phrases yet", where="phrases")
-        return find("transducer decoder", component.kind)(component.config, predictor)
-    cls, config = find("decoder", component.kind), component.config
-    if not isinstance(config, GuideConfig):
-        if phrases:
-            raise ConfigError(f"the decoder '{component.kind}' cannot listen for phrases", hint="choose --decoder beam")
-        return cls(config)
-    return cls(config, guide(config, units, words, lm, phrases))
+    cls, network = (find("decoder", component.kind), ()) if predictor is None else (find("transducer decoder", component.kind), (predictor,))
+    if isinstance(component.config, GuideConfig):
+        return cls(component.config, *network, guide(component.config, units, words, lm, phrases))
+    if phrases:
+        raise ConfigError(f"the decoder '{component.kind}' cannot listen for phrases", hint="choose --decoder beam")
+    return cls(component.config, *network)

@@ -1,7 +1,7 @@
 """The transducer's beam search within one frame: Graves 2012, algorithm 1, compiled.
 
-The prefixes whose prediction state is known form a tree, one row per node: parent, unit, depth, and its place among the
-frame's live prefixes (or -1). A candidate for expansion is a live prefix, or the child of a node by a unit; the second
+The prefixes whose prediction state is known form a tree, one row per node, with the columns of the CTC search; a node's slot is
+its place among the frame's live prefixes (or -1). A candidate for expansion is a live prefix, or the child of a node by a unit; the second
 may have no node yet, and then the search stops and asks for it.
 """
 
@@ -10,16 +10,42 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .ctc_beam import DEPTH, PARENT, SLOT, UNIT, logadd, place
+from .ctc_beam import COLUMNS, DEPTH, MEANT, PARENT, SAID, SLOT, SPELLED, UNIT, logadd, place
+from .fusion import begins, said
 
-COLUMNS = 4
 
-
-def empty_tree(room: int):
-    """The tree with its root (node 0, no unit), and its hash table. `room` is a power of two."""
+def empty_tree(room: int, said: int = 0):
+    """The tree with its root (node 0, no unit), and its hash table. `room` is a power of two; `said`: the language model's state."""
     tree, table = np.zeros((room, COLUMNS), np.int32), np.full(2 * room, -1, np.int32)
-    tree[0] = -1, 0, 0, 0
+    tree[0] = -1, 0, 0, 0, 0, said, 0
     return tree, table
+
+
+@njit(cache=True, nogil=True)
+def follow(fusion, tree, nodes):
+    """Gives new nodes the states of what guides the search; a parent comes before its child."""
+    for node in nodes:
+        parent, unit = tree[node, PARENT], tree[node, UNIT]
+        spelled = tree[parent, SPELLED]
+        _, tree[node, SAID], tree[node, MEANT] = said(fusion, spelled, tree[parent, SAID], tree[parent, MEANT], unit)
+        tree[node, SPELLED] = fusion.lexicon[spelled, unit]
+
+
+@njit(cache=True, nogil=True)
+def guided(fusion, tree, nodes):
+    """What each unit gains after these nodes: [K, V] float32; minus infinity where it may not come."""
+    V = len(fusion.roles)
+    gains = np.zeros((len(nodes), V), np.float32)
+    for k in range(len(nodes)):
+        node = nodes[k]
+        last, spelled = fusion.roles[tree[node, UNIT]], tree[node, SPELLED]
+        for v in range(1, V):
+            if fusion.lexicon[spelled, v] < 0:
+                gains[k, v] = -np.inf
+                continue
+            gain = fusion.length_bonus + said(fusion, spelled, tree[node, SAID], tree[node, MEANT], v)[0]
+            gains[k, v] = gain + (fusion.word_bonus if begins(last, fusion.roles[v]) else 0.0)
+    return gains
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,121 @@
+"""Lists of the best answers: how good the best of each is, and another order by another language model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .errors import DataError
+from .files import write_text
+from .score import Fold, distance, error_rate, tokenize
+from .transcripts import check_same_ids, read_transcripts
+
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)      # of another model's nats
+BONUSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)                      # nats for each word
+
+
+@dataclass(frozen=True)
+class Answer:
+    text: str
+    score: float                              # natural log, the sum of the parts
+    parts: Mapping[str, float]
+
+
+Answers = dict[str, list[Answer]]             # by id, best first
+
+
+def read(path: Path) -> Answers | None:
+    """From a .jsonl file of `recog transcribe --nbest` or `recog run`; None where no row holds more than one answer. Raises DataError."""
+    if path.suffix != ".jsonl":
+        return None
+    found: Answers = {}
+    several = False
+    for id in read_transcripts(path):                                  # raises for what is no such file
+        found[id] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        row: dict[str, Any] = json.loads(line)
+        try:
+            answers = [Answer(a["text"], float(a["score"]), dict(a["parts"])) for a in row.get("nbest") or [row] if "score" in a or row.get("nbest")]
+        except (KeyError, TypeError, ValueError):
+            raise DataError(f"line {number}: an answer has no text, score and parts", where=path) from None
+        several |= len(answers) > 1
+        found[row["id"].strip()] = answers or [Answer(row["text"], 0.0, {})]
+    return found if several else None
+
+
+def write(path: Path, answers: Mapping[str, Sequence[Answer]]) -> None:
+    def plain(answer: Answer) -> dict[str, Any]:
+        return {"text": answer.text, "score": round(answer.score, 4), "parts": {name: round(part, 4) for name, part in answer.parts.items()}}
+
+    rows = ({"id": id, **plain(found[0]), "nbest": [plain(answer) for answer in found]} for id, found in answers.items())
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def oracle(references: Mapping[str, str], answers: Mapping[str, Sequence[Answer]], unit: str, fold: Fold | None = None) -> dict[str, Any]:
+    """The error rate if of each list the best answer were chosen, by one who knows; and how many answers the longest list has."""
+    check_same_ids(references, answers)
+
+    def tokens(text: str) -> list[str]:
+        return fold(tokenize(text, unit)) if fold else tokenize(text, unit)
+
+    errors = total = 0
+    for id, reference in references.items():
+        wanted = tokens(reference)
+        errors += min(distance(wanted, tokens(answer.text)) for answer in answers[id])
+        total += len(wanted)
+    return {"error_rate": errors / total if total else 0.0, "errors": errors, "answers": max(map(len, answers.values()))}
+
+
+def rescored(answers: Answers, totals: Mapping[str, float], weight: float, bonus: float) -> Answers:
+    """In a new order: to each score is added `weight` times the text's total, nats, and `bonus` for each of its words."""
+    return {id: sorted((replace(a, score=a.score + weight * totals[a.text] + bonus * len(a.text.split()),
+                                parts={**a.parts, "rescored": weight * totals[a.text] + bonus * len(a.text.split())}) for a in found),
+                       key=lambda a: -a.score) for id, found in answers.items()}
+
+
+def tune(answers: Answers, totals: Mapping[str, float], references: Mapping[str, str], unit: str, fold: Fold | None = None) -> tuple[float, float, float]:
+    """The weight and bonus by which the first answers err least, and that error; of equal ones the smallest."""
+    ids = list(references)
+
+    def error(pair: tuple[float, float]) -> float:
+        chosen = rescored(answers, totals, *pair)
+        return error_rate([references[id] for id in ids], [chosen[id][0].text for id in ids], unit, fold)
+
+    best = min(itertools.product(WEIGHTS, BONUSES), key=lambda pair: (error(pair), pair[0], abs(pair[1])))
+    return (*best, error(best))
+
+
+def rescore(path: Path, lm: Path, output: Path, weight: float, bonus: float, reference: Path | None, unit: str,
+            say: Callable[[str], None] = print) -> None:
+    """`recog lm rescore`. reference: weight and bonus are chosen by it, and the given ones left out. Raises DataError."""
+    answers = read(path)
+    if answers is None:
+        raise DataError("holds no lists of answers", where=path, hint="recog transcribe --nbest 20 --format jsonl writes them")
+    totals = _totals(lm, {answer.text for found in answers.values() for answer in found})
+    if reference is not None:
+        texts = read_transcripts(reference)
+        before, first = oracle(texts, answers, unit), {id: found[:1] for id, found in answers.items()}
+        weight, bonus, after = tune(answers, totals, texts, unit)
+        say(f"{unit} errors: first answers {100 * oracle(texts, first, unit)['error_rate']:.2f} %, rescored {100 * after:.2f} %, "
+            f"best of {before['answers']} {100 * before['error_rate']:.2f} %")
+        say(f"chosen on {reference}: --weight {weight:g} --bonus {bonus:g}")
+    write(output, rescored(answers, totals, weight, bonus))
+    say(f"{output}: {len(answers)} lists")
+
+
+def _totals(lm: Path, texts: Iterable[str]) -> dict[str, float]:
+    """Natural log of each text's probability by a network's folder, or by an n-gram model of words."""
+    wanted = sorted(texts)
+    if lm.is_dir():
+        from .lm import rnn
+
+        return dict(zip(wanted, rnn.load(lm).totals(wanted)))
+    from .lmtool import open_model
+
+    model = open_model(lm)
+    return {text: float(model.scores(text.split()).sum()) for text in wanted}
