@@ -55,6 +55,24 @@ class Language:
     numbers: np.ndarray                       # int32: of each unit [V], or of the word that each state of the lexicon spells [S]
     reads_units: bool
 
+    def ahead(self, lexicon: Lexicon, weight: float, unknown: float) -> np.ndarray:
+        """What the likeliest word that may come of each state costs by itself, [S] nats: look-ahead in the trie, as smearing.
+
+        A prefix is charged for it at once, and gets it back when the word is known: so it is not until words end that a narrow
+        beam learns what they cost. In the end it changes no score.
+        """
+        single, other = weight * self.model.automaton.first.astype(np.float64), self.model.unk
+        costs = np.full(len(lexicon.next), -np.inf if lexicon.closed else single[other] - unknown)
+        for state in lexicon.ends.values():
+            costs[state] = max(costs[state], single[self.numbers[state]] - unknown * (self.numbers[state] == other))
+        for state in range(len(costs) - 1, 0, -1):
+            parent = lexicon.parents[state]
+            if parent >= 0:
+                costs[parent] = max(costs[parent], costs[state])
+        begun = np.flatnonzero(lexicon.parents[:2] < 0)                           # no word yet
+        costs[begun], costs[np.isneginf(costs)] = 0.0, 0.0
+        return costs
+
 
 @dataclass(frozen=True, eq=False)
 class Guide:
@@ -72,15 +90,23 @@ class Guide:
 
         config, language, phrases, V = self.config, self.language, self.phrases, len(self.alphabet.roles)
         none, nothing = np.zeros(1), np.zeros((1, V), np.int32)
-        most = config.length_bonus + max(config.word_bonus, 0.0)
+        ahead, inside, between = none, 0.0, 0.0                  # ... and what a unit in a word, and one between words, can gain at most
         if phrases is not None:
-            most += max(0.0, float((phrases.hopes[phrases.next] - (phrases.hopes - phrases.kept)[:, None]).max()))
+            inside = between = max(0.0, float((phrases.hopes[phrases.next] - (phrases.hopes - phrases.kept)[:, None]).max()))
+        if language is not None and not language.reads_units:
+            ahead = language.ahead(self.lexicon, config.lm_weight, config.unknown)
+            ends = self.lexicon.final
+            between += max(0.0, float((-config.unknown * (language.numbers == language.model.unk) - ahead)[ends].max(initial=0.0)))
+            within = np.flatnonzero(self.alphabet.roles == INSIDE)
+            after = self.lexicon.next[:, within]
+            inside += max(0.0, float(np.where(after >= 0, ahead[after] - ahead[:, None], 0.0).max(initial=0.0)))
+        most = config.length_bonus + max(config.word_bonus, 0.0) + max(inside, between)
         kind = fusion.NONE if language is None else fusion.UNITS if language.reads_units else fusion.WORDS
         model = language.model if language is not None else None
         return fusion.Fusion(
-            self.alphabet.roles, most, float(config.length_bonus), float(config.word_bonus),
+            self.alphabet.roles, most, inside, float(config.length_bonus), float(config.word_bonus),
             nothing if self.lexicon is None else self.lexicon.next, kind, float(config.lm_weight), float(config.unknown),
-            np.zeros(1, np.int32) if language is None else language.numbers, *((-1, -1) if model is None else (model.unk, model.eos)),
+            np.zeros(1, np.int32) if language is None else language.numbers, ahead, *((-1, -1) if model is None else (model.unk, model.eos)),
             fusion.no_model() if model is None else model.automaton,
             *((nothing, none, none) if phrases is None else (phrases.next, phrases.hopes, phrases.kept)))
 

@@ -40,6 +40,8 @@ class Lexicon:
     next: np.ndarray                          # int32 [S, V], the state after a unit, or -1 where it may not come
     final: np.ndarray                         # bool [S], a whole word is spelled
     ends: Mapping[Spelling, int]              # the state in which each word is spelled
+    parents: np.ndarray                       # int32 [S], the state one letter before, -1 where there is none; it has a lower number
+    closed: bool
 
     def states(self, units: Sequence[int]) -> list[int]:
         """The state before each unit, and after the last."""
@@ -59,13 +61,14 @@ def build(spellings: Iterable[Spelling], alphabet: Alphabet, closed: bool = True
     opens, closes = np.flatnonzero(roles == OPENS), np.flatnonzero(roles[1:] == CLOSES) + 1
     begun = 1 if len(opens) else 0                       # the state in which a word has begun, but has no letter yet
     trie: list[dict[str, int]] = [{} for _ in range(begun + 1)]
-    ends = {}
+    parents, ends = [-1] * (begun + 1), {}
     for spelling in sorted(set(map(tuple, spellings))):
         state = begun
         for letter in spelling:
             if letter not in trie[state]:
                 trie[state][letter] = len(trie)
                 trie.append({})
+                parents.append(state)
             state = trie[state][letter]
         ends[spelling] = state
     table = np.full((len(trie), V), -1, np.int32)
@@ -80,11 +83,12 @@ def build(spellings: Iterable[Spelling], alphabet: Alphabet, closed: bool = True
         table = np.concatenate([table, np.full((1, V), -1, np.int32)])
         table[table < 0], final = other, np.ones(other + 1, bool)
         final[:begun + 1] = False
+        parents.append(-1)
     after = np.flatnonzero(final)
     table[np.ix_(after, opens)] = table[0, opens]        # the next word begins
     table[np.ix_(~final, closes)], table[np.ix_(after, closes)] = -1, 0
     table[np.ix_(np.flatnonzero(~final)[1:], opens)] = -1
-    return Lexicon(table, final, ends)
+    return Lexicon(table, final, ends, np.array(parents, np.int32), closed)
 
 
 def _walk(trie: list[dict[str, int]], state: int, letters: Spelling) -> int:

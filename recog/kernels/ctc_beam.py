@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from .fusion import NONE, WORDS, begins, said
+from .fusion import NONE, begins, said
 from .roles import INSIDE
 
 # Columns of the tree. SLOT: place in the beam, or -1. The last three: states of what guides the search, see fusion.py.
@@ -123,8 +123,7 @@ def advance(log_probs, beam, token_threshold, beam_threshold, fusion, tree, tabl
     T, V = log_probs.shape
     K = len(nodes)
     lexicon, most, roles, length_bonus, word_bonus = fusion.lexicon, fusion.most, fusion.roles, fusion.length_bonus, fusion.word_bonus
-    guided, hope = fusion.kind != NONE or len(fusion.hopes) > 1, most - length_bonus - max(word_bonus, 0.0)
-    in_words = fusion.kind == WORDS and len(fusion.hopes) == 1     # only the end of a word gains
+    guided, hope, inside = fusion.kind != NONE or len(fusion.hopes) > 1, most - length_bonus - max(word_bonus, 0.0), fusion.inside
     tree, table, earned = tree.copy(), table.copy(), earned.copy()
     node_of, old_blank, old_label = np.zeros(beam, np.int64), np.zeros(beam), np.zeros(beam)
     node_of[:K], old_blank[:K], old_label[:K] = nodes, blank, label
@@ -182,9 +181,9 @@ def advance(log_probs, beam, token_threshold, beam_threshold, fusion, tree, tabl
                 r = nb + so_far + length_bonus
                 if word_bonus != 0.0 and begins(roles[last], roles[v]):
                     r += word_bonus
-                if r + hope <= floor:
+                if r + (inside if roles[v] == INSIDE else hope) <= floor:
                     continue
-                if guided and not (in_words and roles[v] == INSIDE):
+                if guided:
                     r += said(fusion, spelled, tree[node, SAID], tree[node, MEANT], v)[0]
                     if r <= floor:
                         continue

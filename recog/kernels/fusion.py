@@ -22,6 +22,7 @@ class Fusion(NamedTuple):
 
     roles: np.ndarray                        # int8 [V], what each unit does to words
     most: float                              # what one more unit can gain, at most
+    inside: float                            # ... of language model and phrases, if it neither ends a word nor begins one
     length_bonus: float
     word_bonus: float
     lexicon: np.ndarray                      # int32 [S, V]: the state after a unit, or -1 where it may not come
@@ -29,6 +30,7 @@ class Fusion(NamedTuple):
     weight: float
     unknown: float                           # nats that a word outside the model costs beside its probability
     words: np.ndarray                        # int32: the model's number of each unit [V], or of the word that a lexicon state spells [S]
+    ahead: np.ndarray                        # [S] what the likeliest word that may come of a lexicon state will cost, at best; charged at once
     other: int                               # its number of words that it does not know
     end: int                                 # ... and of the end of a sentence
     model: Automaton
@@ -56,8 +58,10 @@ def said(fusion, spelled, said, meant, unit):
     if fusion.kind == UNITS:
         gain, said = ngram_step(fusion.model, said, fusion.words[unit])
         gain *= fusion.weight
-    elif fusion.kind == WORDS and spelled != 0 and fusion.roles[unit] != INSIDE:
-        gain, said = word(fusion, spelled, said)
+    elif fusion.kind == WORDS:
+        if spelled != 0 and fusion.roles[unit] != INSIDE:
+            gain, said = word(fusion, spelled, said)
+        gain += fusion.ahead[fusion.lexicon[spelled, unit]] - fusion.ahead[spelled]
     if len(fusion.hopes) > 1:
         after = fusion.phrases[meant, unit]
         gain += fusion.hopes[after] - fusion.hopes[meant] + (fusion.kept[meant] if fusion.roles[unit] != INSIDE else 0.0)
@@ -81,5 +85,5 @@ def ended(fusion, spelled, said, meant):
         return gain
     if fusion.kind == WORDS and spelled != 0:
         last, said = word(fusion, spelled, said)
-        gain += last
+        gain += last - fusion.ahead[spelled]
     return gain + fusion.weight * ngram_step(fusion.model, said, fusion.end)[0]
