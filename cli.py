@@ -35,12 +35,12 @@ def run(
     name: Annotated[Optional[str], typer.Option(help="Name of this run; default: the model's.")] = None,
     until: Annotated[str, typer.Option(help="Stop after: prepare, features, units, train, decode or score.")] = "score",
     record: Annotated[bool, typer.Option("--record", help="Add the result to the recipe's RESULTS.md.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Do every stage anew.")] = False,
+    from_: Annotated[Optional[str], typer.Option("--from", metavar="STAGE", help="Do this stage anew, and those after it.")] = None,
 ) -> None:
     """Run a recipe: from a corpus to a scored table. Run again to resume."""
     from recog.stages import run_recipe
 
-    for line in run_recipe(recipe, corpus, model, set_ or [], exp, name, until, force, record).splitlines():
+    for line in run_recipe(recipe, corpus, model, set_ or [], exp, name, until, from_, record).splitlines():
         print(line)
 
 

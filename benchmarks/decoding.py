@@ -44,7 +44,7 @@ def rows(quick: bool = False) -> Iterator[Row]:
 
 def contest(folder: Path, quick: bool) -> Iterator[Row]:
     """Error, time and memory of all, with the same log-probabilities."""
-    made = heard(3, 100) if quick else heard(500)
+    made = heard(3, 100) if quick else heard(200)
     write(train("\n".join(made.training), KneserNeyConfig(4, discount_fallback=True)), folder / "lm.arpa")
     words = sorted({word for text in made.training for word in text.split()})
     yield Row(f"{len(made.texts)} sentences of {len(words)} words: frames", made.frames, "")

@@ -24,7 +24,7 @@ class Stage:
     version: int
     settings: Any
     inputs: dict[str, str]
-    costly: bool = False                     # its result, or a state to resume from, is not thrown away without --force
+    costly: bool = False                     # its result, or a state to resume from, is not thrown away unasked
 
     @property
     def key(self) -> dict[str, Any]:
@@ -49,10 +49,10 @@ def run(stage: Stage, work: Callable[[Path], Any], force: bool = False) -> dict[
         say(f"{stage.name}: going on where it stopped")
     else:
         if old is not None:
-            changes = ", ".join(differences(old["key"], stage.key)) or "asked for by --force"
+            changes = ", ".join(differences(old["key"], stage.key)) or "asked for by --from"
             if stage.costly and not force and (done.exists() or (stage.folder / RESUMABLE).exists()):
                 raise ConfigError(f"was run with other settings ({changes})", where=stage.folder,
-                                  hint="--force starts it anew; --name NAME keeps both")
+                                  hint=f"--from {stage.name} starts it anew; --name NAME keeps both")
             say(f"{stage.name}: again ({changes})")
         remove(stage.folder)
         stage.folder.mkdir(parents=True)

@@ -19,7 +19,7 @@ class Run:
     corpus: Path | None
     exp: Path                                # results go to exp/RECIPE/...
     name: str                                # ... and those of this model to exp/RECIPE/NAME/
-    force: bool = False
+    again: str | None = None                 # the stage from which on all is done anew
 
     @property
     def home(self) -> Path:

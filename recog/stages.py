@@ -26,16 +26,17 @@ from .training import train_model
 
 
 def run_recipe(recipe: str, corpus: Path | None, model: str | None, overrides: list[str], exp: Path, name: str | None,
-               until: str, force: bool, record: bool) -> str:
+               until: str, again: str | None, record: bool) -> str:
     """`recog run`: everything is read and checked before any data is."""
     found = find_recipe(recipe)
     stages = plan_of(found)
-    if until not in stages:
-        raise ConfigError(f"there is no stage '{until}'{nearest(until, list(stages))}", where="--until")
+    for option, stage in (("--until", until), ("--from", again)):
+        if stage is not None and stage not in stages:
+            raise ConfigError(f"there is no stage '{stage}'{nearest(stage, list(stages))}", where=option)
     model = model or found.config.model
     if name is not None and (name in stages or name.startswith((".", "features-")) or Path(name).name != name):
         raise ConfigError(f"a run cannot be named '{name}'", where="--name", hint="choose a plain name that is no stage's")
-    wanted = Run(found, found.experiment(model, overrides), corpus, exp, name or model, force)
+    wanted = Run(found, found.experiment(model, overrides), corpus, exp, name or model, again)
     table = run(wanted, until)
     if record and table:
         command = " ".join(["recog run", f"recipes/{found.name}", *(["--corpus DIR"] if corpus else []), "--model", model,
@@ -48,14 +49,15 @@ def run(run: Run, until: str = "score") -> str:
     """Runs the stages up to `until`; what is unchanged is skipped. Gives the scored table ('' before `score`)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     done: dict[str, dict[str, Any]] = {}
-    plan = plan_of(run.recipe)
+    plan, anew = plan_of(run.recipe), False
     with alone(run.home / f"{run.name}.lock"):
         for name in list(plan)[:list(plan).index(until) + 1]:
             if name == "lm" and run.experiment.lm is None:
                 continue
             stage, work = plan[name](run, done, device)
+            anew |= name == run.again
             with alone(stage.folder.with_suffix(".lock"), wait=True):       # other models may be at a shared stage
-                done[name] = run_stage(stage, work, run.force and name != "prepare")
+                done[name] = run_stage(stage, work, anew)
     return done["score"]["table"] if "score" in done else ""
 
 
@@ -150,7 +152,7 @@ def _lm(run: Run, done: dict, device: torch.device) -> Planned:
                     modeldir.equip(run.folder / "model", arpa, replace(component, config=replace(component.config, **pair)))
         return {"arpa": digest(arpa), "tuned": tuned}
 
-    return Stage("lm", run.folder / "lm", 1, settings, inputs), work
+    return Stage("lm", run.folder / "lm", 2, settings, inputs), work        # 2: look-ahead in the lexicon
 
 
 def _decoders(run: Run, done: dict) -> dict[str, Component]:
@@ -165,7 +167,7 @@ def _decode(run: Run, done: dict, device: torch.device) -> Planned:
     inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]}
     if "lm" in done:
         inputs["lm"] = done["lm"]["arpa"]
-    stage = Stage("decode", run.folder / "decode", 1, {"decoders": {name: plain(c, defaults=False) for name, c in decoders.items()}, "splits": splits}, inputs)
+    stage = Stage("decode", run.folder / "decode", 2, {"decoders": {name: plain(c, defaults=False) for name, c in decoders.items()}, "splits": splits}, inputs)
 
     def work(out: Path) -> dict[str, Any]:
         loaded = modeldir.load(run.folder / "model")

@@ -1,6 +1,6 @@
 """How much a language model counts: its weight and the bonus of each word, chosen on the development set.
 
-The network has run already: its log-probabilities are decoded again for each pair, first on a grid, then around the best.
+The network has run already: its log-probabilities are decoded again for each pair, first on a grid, then on a finer one around the best.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .transcripts import read_transcripts
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)      # what the model's nats count
 BONUSES = (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0)                # nats for each word, or each unit where the model reads units
-HALVINGS = 2                                              # how often the grid is made finer around the best
+FINER = (0.125, 0.5)                                      # steps of a finer grid around the best
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class Trial:
 
 def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.ndarray], texts: Mapping[str, str], unit: str,
          fold: Fold | None, picture: Path, say: Callable[[str], None] = print) -> dict[str, float]:
-    """The settings of the decoder that err least: lm_weight, and the bonus of words, or of units where it knows no words.
+    """The settings by which the decoder errs least: lm_weight, and the bonus of words, or of units where it knows no words.
 
-    Of equal errors the one with the smaller weight, then bonus, is taken. emissions [T, E] and texts: of each utterance of
+    Least is the mean error of a pair and its neighbours on the grid: a development set is small, and its one best pair is
+    often luck. Of equal ones the smaller weight, then bonus, is taken. emissions [T, E] and texts: of each utterance of
     the development set. `picture`: where the surface is drawn.
     """
     bonus = "length_bonus" if guide(component.config, loaded.units, loaded.words, loaded.lm).lexicon is None else "word_bonus"
@@ -58,28 +59,33 @@ def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.n
             found[pair] = error_rate(list(texts.values()), answers, unit, fold)
         return found[pair]
 
-    def best(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
-        return min(pairs, key=lambda pair: (error(pair), pair[0], abs(pair[1])))
+    def around(pair: tuple[float, float], axes: Sequence[Sequence[float]]) -> float:
+        """Mean error of a pair and its neighbours."""
+        places = [axis.index(value) for axis, value in zip(axes, pair)]
+        near = [axis[max(0, i - 1):i + 2] for axis, i in zip(axes, places)]
+        return float(np.mean([error(each) for each in itertools.product(*near)]))
 
-    at, steps = best(itertools.product(WEIGHTS, BONUSES)), (0.125, 0.5)
-    for halving in range(HALVINGS):
-        near = [[value + i * step / 2 ** halving for i in (-1, 0, 1)] for value, step in zip(at, steps)]
-        at = best((max(0.0, weight), bonus) for weight, bonus in itertools.product(*near))
-    say(f"tune: lm_weight {at[0]:g}, {bonus} {at[1]:g}: {100 * found[at]:.2f} % {unit} errors on the development set, best of {len(found)}")
-    surface([Trial(*pair, value) for pair, value in sorted(found.items())], bonus, picture)
+    def best(axes: Sequence[Sequence[float]], pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
+        return min(pairs, key=lambda pair: (around(pair, axes), pair[0], abs(pair[1])))
+
+    at = best((WEIGHTS, BONUSES), itertools.product(WEIGHTS, BONUSES))
+    finer = [[value + i * step for i in range(-2, 3)] for value, step in zip(at, FINER)]
+    finer[0] = [weight for weight in finer[0] if weight >= 0]
+    at = best(finer, itertools.product(*([value for value in axis if abs(value - middle) < 1.5 * step] for axis, middle, step in zip(finer, at, FINER))))
+    say(f"tune: lm_weight {at[0]:g}, {bonus} {at[1]:g}: {100 * found[at]:.2f} % {unit} errors on the development set, the middle of the best of {len(found)}")
+    surface([Trial(*pair, value) for pair, value in sorted(found.items())], at, bonus, picture)
     return dict(zip(("lm_weight", bonus), at))
 
 
-def surface(trials: Sequence[Trial], name: str, path: Path) -> None:
-    """A picture: error by weight (across) and bonus (down), the best framed."""
+def surface(trials: Sequence[Trial], chosen: tuple[float, float], name: str, path: Path) -> None:
+    """A picture: error by weight (across) and bonus (down), the chosen pair framed."""
     weights, bonuses = sorted({t.lm_weight for t in trials}), sorted({t.bonus for t in trials})
     low, high = min(t.error for t in trials), max(t.error for t in trials)
-    best = min(trials, key=lambda t: (t.error, t.lm_weight, abs(t.bonus)))
     cells = []
     for t in trials:
         x, y = 80 + 56 * weights.index(t.lm_weight), 40 + 24 * bonuses.index(t.bonus)
         share = (t.error - low) / (high - low) if high > low else 0.0
-        frame = {"stroke": "var(--ink)", "stroke_width": 2} if t == best else {}
+        frame = {"stroke": "var(--ink)", "stroke_width": 2} if (t.lm_weight, t.bonus) == chosen else {}
         cells.append(svg.tag("rect", svg.hint(f"lm_weight {t.lm_weight:g}, {name} {t.bonus:g}: {100 * t.error:.2f} %"), x=x, y=y, width=54,
                              height=22, class_="heat", fill_opacity=round(0.9 - 0.8 * share, 2), **frame))
         cells.append(svg.text(x + 27, y + 15, f"{100 * t.error:.2f}", "middle", class_="tick"))

@@ -17,7 +17,7 @@ def refused(tmp_path, rows=ROWS, settings="", expect="", overrides=(), corpus=No
     recipe = tiny_recipe(tmp_path / "mine", settings, expect)
     corpus = corpus or tone_corpus(tmp_path / "corpus", rows, seconds)
     with pytest.raises(RecogError) as caught:
-        run_recipe(str(recipe), corpus, None, list(overrides), tmp_path / "exp", None, "score", False, False)
+        run_recipe(str(recipe), corpus, None, list(overrides), tmp_path / "exp", None, "score", None, False)
     line = str(caught.value)
     assert "\n" not in line
     left = [p for p in (tmp_path / "exp").rglob("*") if p.is_file()]
@@ -60,7 +60,7 @@ def test_a_missing_corpus(tmp_path):
 def test_no_corpus_named(tmp_path):
     recipe = tiny_recipe(tmp_path / "mine")
     with pytest.raises(RecogError, match="--corpus FOLDER"):
-        run_recipe(str(recipe), None, None, [], tmp_path / "exp", None, "score", False, False)
+        run_recipe(str(recipe), None, None, [], tmp_path / "exp", None, "score", None, False)
 
 
 def test_wrong_counts(tmp_path):
@@ -113,7 +113,7 @@ def test_a_development_transcript_with_an_unknown_unit(tmp_path):
 
 def test_a_test_transcript_with_an_unknown_unit_only_counts_as_an_error(tmp_path):
     recipe, corpus = tiny_recipe(tmp_path / "mine"), tone_corpus(tmp_path / "corpus", [*ROWS, ("test7", "test", "x")])
-    assert "test" in run_recipe(str(recipe), corpus, None, [], tmp_path / "exp", None, "score", False, False)
+    assert "test" in run_recipe(str(recipe), corpus, None, [], tmp_path / "exp", None, "score", None, False)
 
 
 def test_utterances_too_short_for_their_labels_are_listed(tmp_path):
@@ -134,4 +134,4 @@ def test_after_a_refusal_a_mended_corpus_or_setting_just_runs(tmp_path):
     refused(tmp_path, [*ROWS, ("dev7", "dev", "0x1")])
     tone_corpus(tmp_path / "corpus", ROWS)
     (tmp_path / "corpus" / "dev7.wav").unlink()
-    assert "test" in run_recipe(str(tmp_path / "mine"), tmp_path / "corpus", None, [], tmp_path / "exp", None, "score", False, False)
+    assert "test" in run_recipe(str(tmp_path / "mine"), tmp_path / "corpus", None, [], tmp_path / "exp", None, "score", None, False)

@@ -265,7 +265,7 @@ def test_the_recipe_for_a_new_corpus_runs(tmp_path, one_thread):
     (corpus / "transcripts.csv").write_text("\n".join(rows) + "\n")
     quick = ["train.epochs=1", "encoder.layers=1", "encoder.units=8"]
     recipe = str(tmp_path / "recipes" / "memos")
-    table = run_recipe(recipe, corpus, None, quick, tmp_path / "exp", None, "score", False, False)
+    table = run_recipe(recipe, corpus, None, quick, tmp_path / "exp", None, "score", None, False)
     assert table.startswith("memos: best of 1 epochs") and "WER %" in table and "\ntest " in table
 
 

@@ -47,7 +47,7 @@ def test_any_change_is_done_again_from_nothing(stage, capsys, change):
 def test_force_does_it_again(stage, capsys):
     run(stage, Work({"n": 1}))
     assert run(stage, Work({"n": 2}), force=True) == {"n": 2}
-    assert "again (asked for by --force)" in capsys.readouterr().err
+    assert "again (asked for by --from)" in capsys.readouterr().err
 
 
 def test_an_unfinished_stage_is_taken_up_where_it_is(stage, capsys):
@@ -82,7 +82,7 @@ def test_a_costly_stage_is_guarded(stage):
     work = Work({"n": 2})
     with pytest.raises(ConfigError) as caught:
         run(changed, work)
-    assert "mels 40 -> 41" in str(caught.value) and "--force" in str(caught.value) and str(stage.folder) in str(caught.value)
+    assert "mels 40 -> 41" in str(caught.value) and "--from" in str(caught.value) and str(stage.folder) in str(caught.value)
     assert work.calls == 0 and run(stage, work) == {"n": 1}
     assert run(changed, work, force=True) == {"n": 2}
 

@@ -148,7 +148,7 @@ def test_killed_in_both_phases_it_ends_as_if_nothing_had_happened(tmp_path, tmp_
 def test_initial_draws_every_weight_evenly(tmp_path):
     recipe, corpus = tiny_recipe(tmp_path / "mine"), tone_corpus(tmp_path / "corpus")
     settings = ["train.epochs=1", "train.optimizer.rate=1e-12", "train.initial=0.1", "encoder.units=40"]
-    run_recipe(str(recipe), corpus, None, settings, tmp_path / "exp", None, "train", False, False)
+    run_recipe(str(recipe), corpus, None, settings, tmp_path / "exp", None, "train", None, False)
     weights = load_file(tmp_path / "exp" / "mine" / "ctc" / "model" / "weights.safetensors")
     for name, w in weights.items():
         assert w.abs().max() <= 0.1 + 1e-6, name                                   # the forget gates' biases too

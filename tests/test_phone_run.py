@@ -34,7 +34,7 @@ def mine(tmp_path):
 
 
 def run(mine, corpus, exp, **more):
-    return run_recipe(str(mine), corpus, None, [], exp, None, more.pop("until", "score"), False, more.pop("record", False))
+    return run_recipe(str(mine), corpus, None, [], exp, None, more.pop("until", "score"), None, more.pop("record", False))
 
 
 def test_a_run_is_scored_by_every_custom(tmp_path, mine, corpus):

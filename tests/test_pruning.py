@@ -73,8 +73,8 @@ def test_the_curve_is_an_svg_file_of_its_own():
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     recipe, corpus = tiny_recipe(folder / "mine", SETTINGS + SECOND), tone_corpus(folder / "corpus")
-    run_recipe(str(recipe), corpus, None, [], folder / "exp", None, "train", False, False)
-    run_recipe(str(recipe), corpus, None, ["second.hooks=[]"], folder / "exp", "plain", "train", False, False)
+    run_recipe(str(recipe), corpus, None, [], folder / "exp", None, "train", None, False)
+    run_recipe(str(recipe), corpus, None, ["second.hooks=[]"], folder / "exp", "plain", "train", None, False)
     return folder / "exp" / "mine"
 
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_is_one_line(trained, arguments, words):
 def test_the_run_says_the_nats_in_its_model_and_metrics(trained):
     made = modeldir.load(trained / "ctc" / "model").info["provenance"]
     assert made["kl"] > 0 and made["epochs"] == 4 and 3 <= made["best_epoch"] <= 4
-    run_recipe(str(trained.parent.parent / "mine"), trained.parent.parent / "corpus", None, [], trained.parent, None, "score", False, False)
+    run_recipe(str(trained.parent.parent / "mine"), trained.parent.parent / "corpus", None, [], trained.parent, None, "score", None, False)
     page = (trained / "ctc" / "report.html").read_text()
     assert f"best: epoch {made['best_epoch']}" in page and "KL of the weights" in page
     assert '"kl"' not in (trained / "ctc" / "train" / "metrics.jsonl").read_text()

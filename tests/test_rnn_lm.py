@@ -134,10 +134,10 @@ def test_the_recipe_of_texts_from_books_to_bits(tmp_path, capsys):
         (books / f"{name}.txt").write_text(" ".join(said))
     quick = ["train.epochs=2", "network.units=24", "train.optimizer.rate=0.02", "windows.length=40", "orders=[2,3]", "rates=[0.1]", "tuned_on=200"]
     mine = str(recipe.copy("text", tmp_path / "mine"))
-    table = run_recipe(mine, books, "lstm_1l_256", quick, tmp_path / "exp", "quick", "score", False, True)
+    table = run_recipe(mine, books, "lstm_1l_256", quick, tmp_path / "exp", "quick", "score", None, True)
     assert "3-gram" in table and "LSTM, dynamic" in table
     scores = read_json(tmp_path / "exp" / "mine" / "quick" / "score" / "done.json")["result"]["scores"]["test"]
     assert scores["3-gram"] < scores["2-gram"] and scores["LSTM, dynamic"] < scores["LSTM"] < math.log2(14)
-    assert table in run_recipe(mine, books, "lstm_1l_256", quick, tmp_path / "exp", "quick", "score", False, False)
+    assert table in run_recipe(mine, books, "lstm_1l_256", quick, tmp_path / "exp", "quick", "score", None, False)
     assert "bits a character" in (tmp_path / "mine" / "RESULTS.md").read_text()
     assert "score: skip, unchanged" in capsys.readouterr().err

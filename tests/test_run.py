@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 PLAIN = [stage for stage in STAGES if stage != "lm"]               # of a model without a language model
 
 
-def run(recipe, corpus, exp, overrides=(), name=None, until="score", force=False, record=False):
-    return run_recipe(str(recipe), corpus, None, list(overrides), exp, name, until, force, record)
+def run(recipe, corpus, exp, overrides=(), name=None, until="score", again=None, record=False):
+    return run_recipe(str(recipe), corpus, None, list(overrides), exp, name, until, again, record)
 
 
 def talk(capsys):
@@ -82,7 +82,7 @@ def test_other_settings_need_force_or_another_name(tmp_path, recipe, corpus, cap
     before = contents(exp)
     with pytest.raises(ConfigError) as caught:
         run(recipe, corpus, exp, ["encoder.units=6"])
-    assert "encoder.units 8 -> 6" in str(caught.value) and "--force" in str(caught.value) and "--name" in str(caught.value)
+    assert "encoder.units 8 -> 6" in str(caught.value) and "--from train" in str(caught.value) and "--name" in str(caught.value)
     assert contents(exp) == before
     talk(capsys)
     run(recipe, corpus, exp, ["encoder.units=6"], name="small")
@@ -90,7 +90,7 @@ def test_other_settings_need_force_or_another_name(tmp_path, recipe, corpus, cap
     assert said["prepare"] == said["features"] == "skip, unchanged" and said["units"] != "skip, unchanged"
     after = contents(exp)
     assert before.items() <= after.items() and any(name.startswith("mine/small/model") for name in after)
-    run(recipe, corpus, exp, ["encoder.units=6"], force=True)
+    run(recipe, corpus, exp, ["encoder.units=6"], again="train")
     weights = json.loads((exp / "mine" / "ctc" / "model" / "model.json").read_text())["config"]["encoder"]["units"]
     assert weights == 6
 

@@ -73,7 +73,7 @@ def test_a_recipe_from_sound_to_text(tmp_path):
     more = '\n[head]\nkind = "transducer"\nprediction_units = 8\njoint_units = 8\npretrain_epochs = 1\n' \
            '\n[[decoders]]\nkind = "greedy"\n[[decoders]]\nkind = "beam"\nbeam = 4\n'
     recipe, corpus = tiny_recipe(tmp_path / "mine", SETTINGS + more), tone_corpus(tmp_path / "corpus")
-    table = run_recipe(str(recipe), corpus, None, [], tmp_path / "exp", None, "score", False, False)
+    table = run_recipe(str(recipe), corpus, None, [], tmp_path / "exp", None, "score", None, False)
     assert "greedy" in table and "beam" in table
     folder = tmp_path / "exp" / "mine" / "ctc"
     assert not (folder / "decode" / "test" / "log_probs").exists()
