@@ -152,7 +152,7 @@ def _lm(run: Run, done: dict, device: torch.device) -> Planned:
                     modeldir.equip(run.folder / "model", arpa, replace(component, config=replace(component.config, **pair)))
         return {"arpa": digest(arpa), "tuned": tuned}
 
-    return Stage("lm", run.folder / "lm", 2, settings, inputs), work        # 2: look-ahead in the lexicon
+    return Stage("lm", run.folder / "lm", 3, settings, inputs), work        # 3: one standard error in tuning
 
 
 def _decoders(run: Run, done: dict) -> dict[str, Component]:

@@ -1,6 +1,6 @@
 """How much a language model counts: its weight and the bonus of each word, chosen on the development set.
 
-The network has run already: its log-probabilities are decoded again for each pair, first on a grid, then on a finer one around the best.
+The network has run already: its log-probabilities are decoded again for each pair, on a grid, then for finer weights.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,13 +21,13 @@ from .errors import DataError
 from .files import write_text
 from .lm.ngram import Ngram
 from .modeldir import LoadedModel, equip, load
-from .score import Fold, error_rate
+from .score import Fold, distance, tokenize
 from .store import Store
 from .transcripts import read_transcripts
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)      # what the model's nats count
 BONUSES = (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0)                # nats for each word, or each unit where the model reads units
-FINER = (0.125, 0.5)                                      # steps of a finer grid around the best
+FINER = 0.125                                             # step between weights around the best, in a second look
 
 
 @dataclass(frozen=True)
@@ -43,38 +43,52 @@ def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.n
          fold: Fold | None, picture: Path, say: Callable[[str], None] = print) -> dict[str, float]:
     """The settings by which the decoder errs least: lm_weight, and the bonus of words, or of units where it knows no words.
 
-    Least is the mean error of a pair and its neighbours on the grid: a development set is small, and its one best pair is
-    often luck. Of equal ones the smaller weight, then bonus, is taken. emissions [T, E] and texts: of each utterance of
-    the development set. `picture`: where the surface is drawn.
+    A development set is small, and its one best pair is often luck. So what counts is the mean error of a pair and its neighbours;
+    and of the bonuses that are no worse than the best by more than one standard error, the smallest is taken (Breiman et al.
+    1984, section 3.4.3). emissions [T, E] and texts: of each utterance of the development set. `picture`: where the surface is drawn.
     """
     bonus = "length_bonus" if guide(component.config, loaded.units, loaded.words, loaded.lm).lexicon is None else "word_bonus"
-    found: dict[tuple[float, float], float] = {}
+    found: dict[tuple[float, float], np.ndarray] = {}
     predictor = loaded.model.predictor()
 
-    def error(pair: tuple[float, float]) -> float:
+    def tokens(text: str) -> list[str]:
+        return fold(tokenize(text, unit)) if fold else tokenize(text, unit)
+
+    references = {id: tokens(text) for id, text in texts.items()}
+    total = max(1, sum(map(len, references.values())))
+
+    def errors(pair: tuple[float, float]) -> np.ndarray:
+        """Of each utterance, over the reference tokens of all."""
         if pair not in found:
             config = replace(component.config, **dict(zip(("lm_weight", bonus), pair)))
             decoder = make(Component(component.kind, config), loaded.units, loaded.words, predictor, loaded.lm)
-            answers = [loaded.units.decode(decode(decoder, emissions[id])[0].units) for id in texts]
-            found[pair] = error_rate(list(texts.values()), answers, unit, fold)
+            found[pair] = np.array([distance(reference, tokens(loaded.units.decode(decode(decoder, emissions[id])[0].units)))
+                                    for id, reference in references.items()]) / total
         return found[pair]
 
-    def around(pair: tuple[float, float], axes: Sequence[Sequence[float]]) -> float:
-        """Mean error of a pair and its neighbours."""
+    def around(pair: tuple[float, float], axes: Sequence[Sequence[float]]) -> np.ndarray:
+        """Mean errors of a pair and its neighbours."""
         places = [axis.index(value) for axis, value in zip(axes, pair)]
         near = [axis[max(0, i - 1):i + 2] for axis, i in zip(axes, places)]
-        return float(np.mean([error(each) for each in itertools.product(*near)]))
+        return np.mean([errors(each) for each in itertools.product(*near)], axis=0)
 
-    def best(axes: Sequence[Sequence[float]], pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
-        return min(pairs, key=lambda pair: (around(pair, axes), pair[0], abs(pair[1])))
-
-    at = best((WEIGHTS, BONUSES), itertools.product(WEIGHTS, BONUSES))
-    finer = [[value + i * step for i in range(-2, 3)] for value, step in zip(at, FINER)]
-    finer[0] = [weight for weight in finer[0] if weight >= 0]
-    at = best(finer, itertools.product(*([value for value in axis if abs(value - middle) < 1.5 * step] for axis, middle, step in zip(finer, at, FINER))))
-    say(f"tune: lm_weight {at[0]:g}, {bonus} {at[1]:g}: {100 * found[at]:.2f} % {unit} errors on the development set, the middle of the best of {len(found)}")
-    surface([Trial(*pair, value) for pair, value in sorted(found.items())], at, bonus, picture)
+    grid = {pair: around(pair, (WEIGHTS, BONUSES)) for pair in itertools.product(WEIGHTS, BONUSES)}
+    best = min(grid, key=lambda pair: (grid[pair].sum(), pair[0], abs(pair[1])))
+    alike = [pair for pair in grid if _no_worse(grid[pair] - grid[best])]
+    at = min(alike, key=lambda pair: (abs(pair[1]), grid[pair].sum(), pair[0]))
+    finer = [weight for weight in (at[0] + i * FINER for i in range(-2, 3)) if weight >= 0]
+    at = min(((weight, at[1]) for weight in finer if abs(weight - at[0]) < 1.5 * FINER),
+             key=lambda pair: (around(pair, (finer, (at[1],))).sum(), pair[0]))
+    rates = {pair: float(each.sum()) for pair, each in found.items()}
+    say(f"tune: lm_weight {at[0]:g}, {bonus} {at[1]:g}: {100 * rates[at]:.2f} % {unit} errors on the development set, "
+        f"{100 * min(rates.values()):.2f} % at best of {len(rates)}")
+    surface([Trial(*pair, value) for pair, value in sorted(rates.items())], at, bonus, picture)
     return dict(zip(("lm_weight", bonus), at))
+
+
+def _no_worse(differences: np.ndarray) -> bool:
+    """Whether a sum of differences, one of each utterance, is at most one standard error above zero."""
+    return bool(differences.sum() <= differences.std() * np.sqrt(len(differences)))
 
 
 def surface(trials: Sequence[Trial], chosen: tuple[float, float], name: str, path: Path) -> None:

@@ -46,22 +46,15 @@ def test_the_best_pair_is_taken_and_beats_no_model(tmp_path, heard):
         decoder = make(Component("beam", replace(component.config, **settings)), CHARS, (), lm=loaded.lm)
         return error_rate(list(texts.values()), [CHARS.decode(decode(decoder, log_probs[id])[0].units) for id in texts], "word")
 
-    def blurred(weights, bonuses):
-        """The least mean over 3 x 3, by convolution of the grid."""
-        grid = np.array([[error(lm_weight=w, word_bonus=b) for b in bonuses] for w in weights])
-        sums, counts = (np.pad(each, 1) for each in (grid, np.ones_like(grid)))
-        means = sum(np.roll(sums, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1))[1:-1, 1:-1]
-        means /= sum(np.roll(counts, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1))[1:-1, 1:-1]
-        return grid, means
-
-    grid, means = blurred(tuning.WEIGHTS, tuning.BONUSES)
-    i, j = min(np.ndindex(means.shape), key=lambda at: (round(means[at], 12), tuning.WEIGHTS[at[0]], abs(tuning.BONUSES[at[1]])))
-    weights = [w for w in (tuning.WEIGHTS[i] + k * tuning.FINER[0] for k in range(-2, 3)) if w >= 0]
-    bonuses = [tuning.BONUSES[j] + k * tuning.FINER[1] for k in range(-2, 3)]
-    means = blurred(weights, bonuses)[1]
-    at = weights.index(pair["lm_weight"]), bonuses.index(pair["word_bonus"])
-    assert abs(pair["lm_weight"] - tuning.WEIGHTS[i]) <= tuning.FINER[0] and abs(pair["word_bonus"] - tuning.BONUSES[j]) <= tuning.FINER[1]
-    assert means[at] <= means[weights.index(tuning.WEIGHTS[i]), 2] + 1e-12 and error(**pair) < grid[0, 2]
+    grid = np.array([[error(lm_weight=w, word_bonus=b) for b in tuning.BONUSES] for w in tuning.WEIGHTS])
+    padded, ones = np.pad(grid, 1), np.pad(np.ones_like(grid), 1)
+    shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    means = (sum(np.roll(padded, at, (0, 1)) for at in shifts) / np.maximum(1, sum(np.roll(ones, at, (0, 1)) for at in shifts)))[1:-1, 1:-1]
+    column = tuning.BONUSES.index(pair["word_bonus"])
+    best = np.unravel_index(means.argmin(), means.shape)
+    assert abs(pair["word_bonus"]) <= abs(tuning.BONUSES[best[1]]) and means[:, column].min() <= 1.5 * means.min()
+    assert abs(pair["lm_weight"] - tuning.WEIGHTS[means[:, column].argmin()]) <= tuning.FINER
+    assert error(**pair) < grid[0, 2]                                              # than without a model
     assert f"{100 * error(**pair):.2f} %" in said[0] and f"{100 * error(**pair):.2f}" in (tmp_path / "tune.svg").read_text()
 
 
@@ -69,3 +62,11 @@ def test_units_get_a_length_bonus(tmp_path, heard):
     loaded = Loaded(model(tmp_path, ["A <space> A B", "B B <space> A"])[0])
     component = Component("beam", CtcBeamConfig(beam=4, lm=True))
     assert set(tuning.tune(loaded, component, *heard, "char", None, tmp_path / "tune.svg", len)) == {"lm_weight", "length_bonus"}
+
+
+def test_a_difference_counts_when_it_is_more_than_its_standard_error():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, 400)
+    noise -= noise.mean()
+    assert tuning._no_worse(noise + 0.9 * noise.std() / 20) and not tuning._no_worse(noise + 1.1 * noise.std() / 20)
+    assert tuning._no_worse(np.zeros(5)) and tuning._no_worse(-np.ones(5)) and not tuning._no_worse(np.ones(5))
