@@ -29,7 +29,7 @@ def flashlight(beam: int, arpa: Path | None = None, words: list[str] | None = No
         decoder, listed = LexiconFreeDecoder(options, ZeroLM(), space, blank, []), []
     else:
         from flashlight.lib.text.decoder.kenlm import KenLM
-        from flashlight.lib.text.dictionary import Dictionary, create_word_dict
+        from flashlight.lib.text.dictionary import create_word_dict
 
         listed = sorted(words)
         dictionary = create_word_dict({word: [[*word]] for word in [*listed, "<unk>"]})
@@ -62,8 +62,7 @@ def flashlight(beam: int, arpa: Path | None = None, words: list[str] | None = No
 def fast_ctc_decode(beam: int) -> Contestant:
     from fast_ctc_decode import beam_search
 
-    alphabet = "".join(["N", *("_" if s == " " else s for s in SYMBOLS[1:])])
-    alphabet = "\u00b7" + alphabet[1:]                   # one character for the blank
+    alphabet = "".join(["\u00b7", *("_" if s == " " else s for s in SYMBOLS[1:])])             # one character for the blank
     return lambda log_probs: [beam_search(np.exp(rows), alphabet, beam_size=beam, beam_cut_threshold=0.0)[0].replace("_", " ").strip()
                               for rows in log_probs]
 
@@ -86,7 +85,8 @@ def pyctcdecode(beam: int, arpa: Path | None = None, words: list[str] | None = N
             np.savez(Path(name) / "rows.npz", *log_probs)
             asked = {"labels": ["", *SYMBOLS[1:]], "arpa": str(arpa) if arpa else None, "words": words, "beam": beam, "weight": weight,
                      "bonus": bonus, "rows": str(Path(name) / "rows.npz")}
-            found = json.loads(subprocess.run([python, "-c", _PYCTCDECODE, json.dumps(asked)], capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+            said = subprocess.run([python, "-c", _PYCTCDECODE, json.dumps(asked)], capture_output=True, text=True, check=True).stdout
+            found = json.loads(said.splitlines()[-1])
         decode.seconds = found["seconds"]
         return found["texts"]
 

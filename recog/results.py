@@ -20,14 +20,16 @@ from .score import Report, ScoreConfig, score_files
 from .train import Progressed
 from .transcripts import read_transcripts
 
+
 def provenance(recipe: Recipe, name: str, ended: Progressed, device: object, started: str | None,
                variant: str | None = None) -> dict[str, Any]:
     """How a model came to be. started: the digest of the weights that it started from, if not from random ones."""
     import torch
 
-    return {"recipe": recipe.name, **({"variant": variant} if variant else {}), "model": name, "recipe_digest": recipe.digest(), "recog": __version__, "torch": torch.__version__,
-            "epochs": ended.epoch, "best_epoch": ended.best_epoch, "steps": ended.step, "minutes": round(ended.seconds / 60, 1),
-            "device": str(device), "threads": torch.get_num_threads(), "machine": machine(), "date": date.today().isoformat(), **({"started_from": started} if started else {})}
+    return {"recipe": recipe.name, **({"variant": variant} if variant else {}), "model": name, "recipe_digest": recipe.digest(),
+            "recog": __version__, "torch": torch.__version__, "epochs": ended.epoch, "best_epoch": ended.best_epoch, "steps": ended.step,
+            "minutes": round(ended.seconds / 60, 1), "device": str(device), "threads": torch.get_num_threads(), "machine": machine(),
+            "date": date.today().isoformat(), **({"started_from": started} if started else {})}
 
 
 def machine() -> str:
@@ -106,7 +108,8 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"][split].items():
-            figures = f"{units['bits']:.4f} bits a character" if "bits" in units else ", ".join(f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
+            figures = f"{units['bits']:.4f} bits a character" if "bits" in units else ", ".join(
+                f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
             where = f"{split} of {made['variant']}" if "variant" in made else split
             text += (f"| {made['date']} | {model} | {info['weights']:,} | {where} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
                      f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")

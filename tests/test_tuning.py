@@ -1,6 +1,5 @@
 """Tuning takes the best pair of all that it tried, draws them, and puts the model where it belongs."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
