@@ -206,7 +206,8 @@ def _joined(file: _File, nbest: int) -> Transcript:
 
 def _sum(a: Transcript, b: Transcript) -> Transcript:
     return replace(a, text=f"{a.text} {b.text}".strip(), score=a.score + b.score,
-                   parts={name: a.parts[name] + b.parts[name] for name in a.parts}, words=a.words + b.words, units=a.units + b.units)
+                   parts={name: a.parts.get(name, 0.0) + b.parts.get(name, 0.0) for name in {**a.parts, **b.parts}},
+                   words=a.words + b.words, units=a.units + b.units)
 
 
 def load(model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Transcriber:

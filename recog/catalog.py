@@ -20,7 +20,9 @@ def list_models() -> str:
 
 def show_model(name: str) -> dict[str, Any]:
     """model.json, after the folder was found whole."""
-    return modeldir.load(modeldir.locate(name)).info
+    folder = modeldir.locate(name)
+    info = modeldir.described(folder)
+    return info if info.get("medium") == "text" else modeldir.load(folder).info
 
 
 def export_model(name: str, folder: Path, half: bool, new_name: str | None, force: bool) -> None:

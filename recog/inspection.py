@@ -171,8 +171,10 @@ def _text(utterance: Utterance) -> str:
 def _model(folder: Path) -> str:
     from . import modeldir
 
+    info = modeldir.described(folder)
+    if info.get("medium") == "text":
+        return _text_model(folder, info)
     loaded = modeldir.load(folder)
-    info = loaded.info
     size = sum(facts["bytes"] for facts in info["files"].values()) / 1e6
     made = info.get("provenance", {})
     config = info["config"]
@@ -184,6 +186,19 @@ def _model(folder: Path) -> str:
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
             ("licence", info.get("data_licence", "not stated"))]
     return "\n".join([_lines(rows), *_scores(info.get("scores", {}))])
+
+
+def _text_model(folder: Path, info: dict[str, Any]) -> str:
+    from .lm import rnn
+
+    units, made = rnn.load(folder).units, info.get("provenance", {})
+    rows = [("model", f"{info['name']} (text), {folder}"), ("weights", f"{info['weights']:,}; sizes and digests are as recorded"),
+            ("units", f"{len(units) - 1} characters, and the end of a sentence"), ("network", _settings(info["config"])),
+            ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
+            ("licence", info.get("data_licence", "not stated"))]
+    scores = [f"{'scores':12} {split}, {name}: {cost['bits']:.4f} bits a character" for split, costs in info.get("scores", {}).items()
+              for name, cost in costs.items()]
+    return "\n".join([_lines(rows), *scores])
 
 
 def _settings(table: dict[str, Any]) -> str:
@@ -228,7 +243,8 @@ def _places(folder: Path) -> dict[str, Path]:
     """The folder of each stage. A run's features lie beside it, under the digest of their settings."""
     key = _key(folder / "train").get("inputs", {}).get("features", "")
     features = {"features": folder.parent / f"features-{key[:8]}"} if key else {}
-    own = [stage for stage in STAGES if stage != "lm" or (folder / stage).is_dir()]        # not every run has a language model
+    absent = {"lm"} if key or not (folder / "train" / "begun.json").exists() else {"lm", "decode"}     # a run of texts decodes nothing
+    own = [stage for stage in STAGES if stage not in absent or (folder / stage).is_dir()]
     return {"prepare": folder.parent / "prepare", **features, **{stage: folder / stage for stage in own}}
 
 

@@ -4,7 +4,7 @@
     weights.safetensors  float32 (or float16, widened on loading)
     units.json           the inventory
     normalizer.json      the training set's mean and deviation (normalize = "corpus" only)
-    lexicon.txt          the words of the training texts (character units only)
+    lexicon.txt          the words of the training texts (characters and pieces only)
     lm.arpa              a language model, if it has one
 
 Loading unpickles nothing and imports only what the catalogue knows; every file's size and digest is checked.

@@ -17,7 +17,7 @@ def read(path: Path) -> Pronunciations:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", where=path, hint="units.lexicon names a dictionary in the recipe's folder") from None
+        raise DataError(f"cannot be read: {error}", where=path, hint="units.lexicon of a recipe, or --lexicon, names a dictionary") from None
     words: dict[str, list[tuple[str, ...]]] = {}
     for number, line in enumerate(lines, 1):
         entry, *phones = line.split() or [";;;"]

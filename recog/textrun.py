@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +60,9 @@ def train_stage(run: Run, done: dict, device: torch.device) -> tuple[Stage, Any]
 
 
 def score_stage(run: Run, done: dict, device: torch.device) -> tuple[Stage, Any]:
-    experiment, splits = run.experiment, run.recipe.config.test
+    experiment, dynamic, splits = run.experiment, run.experiment.dynamic, run.recipe.config.test
     kept = plain(experiment, defaults=False)
-    settings = {"splits": list(splits), **{key: kept[key] for key in ("rates", "dynamic", "orders", "tuned_on") if key in kept}}
+    settings = {"splits": list(splits), **{key: kept[key] for key in ("dynamic", "orders") if key in kept}}
 
     def work(out: Path) -> dict[str, Any]:
         loaded = rnn.load(run.folder / "model")
@@ -75,14 +74,14 @@ def score_stage(run: Run, done: dict, device: torch.device) -> tuple[Stage, Any]
             for split in splits:
                 found[split][f"{order}-gram"] = ngram_bits(lm, texts[split])
             say(f"score: {order}-gram " + ", ".join(f"{split} {found[split][f'{order}-gram']:.4f}" for split in splits) + " bits a character")
-        dev = numbers(units, texts[run.recipe.config.dev])[:experiment.tuned_on]
-        costs = {rate: dynamic_bits(model, dev, replace(experiment.dynamic, rate=rate)) for rate in experiment.rates}
+        dev = numbers(units, texts[run.recipe.config.dev])[:dynamic.tuned_on]
+        costs = {rate: dynamic_bits(model, dev, rate, dynamic.length) for rate in dynamic.rates}
         rate = min(costs, key=costs.get)
         say(f"score: dynamic evaluation at rate {rate:g}: on the development set " + ", ".join(f"{r:g}: {c:.4f}" for r, c in costs.items()))
         for split in splits:
             sequence = numbers(units, texts[split])
             found[split]["LSTM"] = bits(model, sequence)
-            found[split]["LSTM, dynamic"] = dynamic_bits(model, sequence, replace(experiment.dynamic, rate=rate))
+            found[split]["LSTM, dynamic"] = dynamic_bits(model, sequence, rate, dynamic.length)
         table = _table(run, done["train"], found, {split: sum(len(t) + 1 for t in texts[split]) for split in splits})
         write_text(out / "table.txt", table + "\n")
         info = read_json(run.folder / "model" / "model.json")

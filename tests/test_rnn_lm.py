@@ -9,10 +9,12 @@ import torch
 from oracles import close
 
 from recog import recipe
-from recog.errors import DataError, ModelError
+from recog.catalog import show_model
+from recog.errors import ConfigError, DataError, ModelError
 from recog.files import read_json
+from recog.inspection import describe
 from recog.lm import rnn
-from recog.lm.bits import STRETCHES, DynamicConfig, bits, dynamic_bits
+from recog.lm.bits import STRETCHES, bits, dynamic_bits
 from recog.lm.rnn import BREAK, CharRnn, Rnn, RnnConfig
 from recog.lm.windows import WindowConfig, Windows, numbers
 from recog.stages import run_recipe
@@ -106,12 +108,12 @@ def test_bits_are_those_of_each_stretch_by_itself():
 
 def test_dynamic_evaluation_learns_from_what_it_has_read_and_only_then():
     model, text = network(2), np.tile([2, 3, 2, 4, 1, 0], 60)
-    still = dynamic_bits(model, text, DynamicConfig(rate=0.0, length=7))
+    still = dynamic_bits(model, text, 0.0, 7)
     close("character network: dynamic at rate 0", still, -sum(by_loops(model, text.tolist())) / math.log(2) / (len(text) - 1), 1e-5)
-    assert dynamic_bits(model, text, DynamicConfig(rate=0.3, length=7)) < 0.7 * still
+    assert dynamic_bits(model, text, 0.3, 7) < 0.7 * still
     before = {name: w.clone() for name, w in model.state_dict().items()}
-    first = dynamic_bits(model, text[:8], DynamicConfig(rate=100.0, length=7))                # one stretch: paid for before it is learned
-    close("character network: the first stretch", first, dynamic_bits(model, text[:8], DynamicConfig(rate=0.0, length=7)), 1e-6)
+    first = dynamic_bits(model, text[:8], 100.0, 7)                # one stretch: paid for before it is learned
+    close("character network: the first stretch", first, dynamic_bits(model, text[:8], 0.0, 7), 1e-6)
     assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
 
 
@@ -132,7 +134,7 @@ def test_the_recipe_of_texts_from_books_to_bits(tmp_path, capsys):
     for name in "abc":
         said = [" ".join(rng.choice(words, 6)).lower() + rng.choice([".", "!", "?\n\n"]) for _ in range(700)]
         (books / f"{name}.txt").write_text(" ".join(said))
-    quick = ["train.epochs=2", "network.units=24", "train.optimizer.rate=0.02", "windows.length=40", "orders=[2,3]", "rates=[0.1]", "tuned_on=200"]
+    quick = ["train.epochs=2", "network.units=24", "train.optimizer.rate=0.02", "windows.length=40", "orders=[2,3]", "dynamic.rates=[0.1]", "dynamic.tuned_on=200"]
     mine = str(recipe.copy("text", tmp_path / "mine"))
     table = run_recipe(mine, books, "lstm_1l_256", quick, tmp_path / "exp", "quick", "score", None, True)
     assert "3-gram" in table and "LSTM, dynamic" in table
@@ -141,3 +143,8 @@ def test_the_recipe_of_texts_from_books_to_bits(tmp_path, capsys):
     assert table in run_recipe(mine, books, "lstm_1l_256", quick, tmp_path / "exp", "quick", "score", None, False)
     assert "bits a character" in (tmp_path / "mine" / "RESULTS.md").read_text()
     assert "score: skip, unchanged" in capsys.readouterr().err
+    shown = describe(tmp_path / "exp" / "mine" / "quick" / "model"), describe(tmp_path / "exp" / "mine" / "quick")
+    assert "test, LSTM: " in shown[0] and "bits a character" in shown[0] and "decode" not in shown[1] and "LSTM, dynamic" in shown[1]
+    assert show_model(str(tmp_path / "exp" / "mine" / "quick" / "model"))["medium"] == "text"
+    with pytest.raises(ConfigError, match="train.batch plays no part"):
+        run_recipe(mine, books, "lstm_1l_256", ["train.batch.utterances=3"], tmp_path / "exp", "other", "score", None, False)

@@ -20,12 +20,13 @@ STRETCHES = 16                                # of the text that are read side b
 class DynamicConfig:
     """Dynamic evaluation: after each stretch of text has been paid for, one step of gradient descent on it."""
 
-    rate: float = 0.1                         # of the mean gradient per character; 0: not done
-    length: int = 50                          # characters to a stretch
+    length: int = 50                                           # characters to a stretch
+    rates: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)           # of the mean gradient per character; the best on the development set is taken
+    tuned_on: int = 50_000                                     # characters of the development set, for that
 
     def __post_init__(self):
-        if self.rate < 0 or self.length < 1:
-            raise ValueError("rate must be at least 0 and length at least 1")
+        if not self.rates or min(self.rates) < 0 or min(self.length, self.tuned_on) < 1:
+            raise ValueError("rates must be given, none below 0, and length and tuned_on be at least 1")
 
 
 @torch.inference_mode()
@@ -50,19 +51,19 @@ def bits(model: CharRnn, sequence: np.ndarray) -> float:
     return total / math.log(2) / (len(sequence) - 1)
 
 
-def dynamic_bits(model: CharRnn, sequence: np.ndarray, config: DynamicConfig) -> float:
+def dynamic_bits(model: CharRnn, sequence: np.ndarray, rate: float, length: int) -> float:
     """The same while a copy of the model learns from each stretch after it was paid for."""
     learner, states, total = copy.deepcopy(model).eval(), None, 0.0
     text = torch.from_numpy(sequence).to(next(model.parameters()).device)
     weights = list(learner.parameters())
-    for begin in range(0, len(sequence) - 1, config.length):
-        part = text[begin:begin + config.length + 1]
+    for begin in range(0, len(sequence) - 1, length):
+        part = text[begin:begin + length + 1]
         log_probs, states = learner(part[:-1, None], states)
         loss = F.nll_loss(log_probs[:, 0], part[1:], reduction="sum")
         total += loss.item()
-        gradients = torch.autograd.grad(loss / config.length, weights)
+        gradients = torch.autograd.grad(loss / length, weights)
         with torch.no_grad():
             for w, g in zip(weights, gradients):
-                w -= config.rate * g
+                w -= rate * g
         states = tuple((h.detach(), c.detach()) for h, c in states)
     return total / math.log(2) / (len(sequence) - 1)

@@ -19,13 +19,14 @@ class TextExperiment:
     units: UnitsConfig = field(default_factory=UnitsConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    rates: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)           # of dynamic evaluation: the best on the development set is taken
     dynamic: DynamicConfig = field(default_factory=DynamicConfig)
     orders: tuple[int, ...] = (3, 4, 5, 6, 7, 8)               # of the n-gram models beside it
-    tuned_on: int = 50_000                                     # characters of the development set, for the rates
 
     def __post_init__(self):
         if self.units.kind != "char":
             raise ValueError('units.kind must be "char"')
-        if not self.orders or min(self.orders) < 1 or not self.rates or self.tuned_on < 1:
-            raise ValueError("orders and rates must be given, and tuned_on be at least 1")
+        if not self.orders or min(self.orders) < 1:
+            raise ValueError("orders must be given, and be at least 1")
+        for name in ("start", "initial", "batch", "perturb"):
+            if getattr(self.train, name) != getattr(TrainConfig(), name):
+                raise ValueError(f"train.{name} plays no part in a recipe of texts; see [windows]")
