@@ -199,7 +199,7 @@ def lm_rescore(
     unit: Annotated[str, typer.Option(help="Which errors: word, char or phone.")] = "word",
 ) -> None:
     """Put lists of answers into a new order by what another language model makes of them."""
-    from recog.nbest import rescore
+    from recog.rescoring import rescore
 
     rescore(answers, lm, output, weight, bonus, reference, unit)
 

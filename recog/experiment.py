@@ -1,4 +1,4 @@
-"""Model files, models/NAME.toml: a model, the copies of the sounds it learns from, and how it is trained and decoded."""
+"""Model files, models/NAME.toml: a model, what it learns from, and how it is trained and decoded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from .augment import ChannelConfig
 from .config import Component, component
 from .features import FeatureConfig
+from .lm.bits import DynamicConfig
 from .lm.recipe import LmConfig
+from .lm.rnn import RnnConfig
+from .lm.windows import WindowConfig
 from .models.recognizer import RecognizerConfig
 from .phases import SecondConfig
 from .splice import SpliceConfig
@@ -70,3 +73,24 @@ class Experiment:
         if getattr(decoder.config, "lm", False):
             decoder = replace(decoder, config=replace(decoder.config, lm=False, word_bonus=0.0))
         return RecognizerConfig(encoder=self.encoder, head=self.head, decoder=decoder, features=self.features, units=self.units)
+
+
+@dataclass(frozen=True)
+class TextExperiment:
+    """models/NAME.toml of a recipe whose medium is text."""
+
+    network: RnnConfig = field(default_factory=RnnConfig)
+    units: UnitsConfig = field(default_factory=UnitsConfig)
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    dynamic: DynamicConfig = field(default_factory=DynamicConfig)
+    orders: tuple[int, ...] = (3, 4, 5, 6, 7, 8)               # of the n-gram models beside it
+
+    def __post_init__(self):
+        if self.units.kind != "char":
+            raise ValueError('units.kind must be "char"')
+        if not self.orders or min(self.orders) < 1:
+            raise ValueError("orders must be given, and be at least 1")
+        for name in ("start", "initial", "batch", "perturb"):
+            if getattr(self.train, name) != getattr(TrainConfig(), name):
+                raise ValueError(f"train.{name} plays no part in a recipe of texts; see [windows]")

@@ -189,9 +189,9 @@ def _model(folder: Path) -> str:
 
 
 def _text_model(folder: Path, info: dict[str, Any]) -> str:
-    from .lm import rnn
+    from . import textmodel
 
-    units, made = rnn.load(folder).units, info.get("provenance", {})
+    units, made = textmodel.load(folder).units, info.get("provenance", {})
     rows = [("model", f"{info['name']} (text), {folder}"), ("weights", f"{info['weights']:,}; sizes and digests are as recorded"),
             ("units", f"{len(units) - 1} characters, and the end of a sentence"), ("network", _settings(info["config"])),
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),

@@ -18,8 +18,7 @@ from .phones import Folding
 from .types import Utterance
 
 if TYPE_CHECKING:
-    from .experiment import Experiment
-    from .lm.experiment import TextExperiment
+    from .experiment import Experiment, TextExperiment
 
 Prepare = Callable[[Path], Iterator[Utterance]]
 
@@ -67,8 +66,7 @@ class Recipe:
 
     def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment | TextExperiment:
         """The settings of one model file, with `section.key=value` overrides on top."""
-        from .experiment import Experiment           # torch: not needed to list recipes
-        from .lm.experiment import TextExperiment
+        from .experiment import Experiment, TextExperiment           # torch: not needed to list recipes
 
         path = self.folder / "models" / f"{model}.toml"
         if not path.is_file():

@@ -10,9 +10,10 @@ import torch
 
 from . import corpus as corpus_stages
 from . import manifest, modeldir, results, tuning
+from .beginnings import Planned, prepare_stage, units_stage
 from .components import nearest
 from .config import Component, plain
-from .errors import ConfigError, DataError
+from .errors import ConfigError
 from .evaluation import decode_split, emissions_of, named
 from .files import alone, digest, digest_of, read_json
 from .ledger import Stage, run as run_stage, say
@@ -21,7 +22,7 @@ from .plan import Run
 from .recipe import Recipe
 from .recipe import find as find_recipe
 from .store import Store
-from .text import Units, learn
+from .text import Units
 from .training import train_model
 
 
@@ -70,47 +71,10 @@ def plan_of(recipe: Recipe) -> dict[str, Callable[[Run, dict, torch.device], Pla
     return _PLAN
 
 
-Planned = tuple[Stage, Callable[[Path], dict[str, Any]]]
-
-
-def prepare_stage(run: Run, done: dict, device: torch.device) -> Planned:
-    recipe, folder = run.recipe, run.home / "prepare"
-    if recipe.config.generated and run.corpus is not None:
-        raise ConfigError("makes its own corpus", where=recipe.folder, hint="leave --corpus out")
-    if recipe.config.generated:
-        source, inputs = folder.resolve() / "corpus", {}
-    elif run.corpus is None:
-        raise ConfigError("this recipe needs a corpus", where=recipe.folder, hint="--corpus FOLDER; see its README.md")
-    elif not run.corpus.is_dir():
-        raise DataError("there is no such folder", where=run.corpus, hint="--corpus names the folder that holds the corpus")
-    else:
-        source, inputs = run.corpus.resolve(), {"corpus": corpus_stages.fingerprint(run.corpus)}
-    settings = {"recipe": recipe.digest(), "expect": recipe.config.expect, "corpus": str(source)}
-    if recipe.config.variants:
-        settings["variants"] = {name: facts.expect for name, facts in recipe.config.variants.items()}
-    return Stage("prepare", folder, 1, settings, inputs), lambda out: corpus_stages.prepare(recipe, source, out)
-
-
 def _features(run: Run, done: dict, device: torch.device) -> Planned:
     stage = Stage("features", run.features, 1, run.feature_settings, {"manifest": done["prepare"]["manifest"]})
     return stage, lambda out: corpus_stages.store_features(run.manifest, run.splits, run.experiment.features,
                                                            run.experiment.views, out)
-
-
-def units_stage(run: Run, done: dict, device: torch.device) -> Planned:
-    config = run.experiment.units
-
-    def work(out: Path) -> dict[str, Any]:
-        units = learn(config, (u.text for u in manifest.read(run.manifest, "train")), run.recipe.folder)
-        units.save(out / "units.json")
-        say(f"units: {len(units) - 1} {config.kind} units and the blank")
-        return {"units": digest(out / "units.json"), "count": len(units)}
-
-    inputs = {"manifest": done["prepare"]["manifest"]}
-    if config.lexicon is not None:
-        lexicon = run.recipe.folder / config.lexicon
-        inputs["lexicon"] = digest(lexicon) if lexicon.is_file() else "missing"
-    return Stage("units", run.folder / "units", 1, plain(config, defaults=False), inputs), work
 
 
 def _train(run: Run, done: dict, device: torch.device) -> Planned:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import manifest, results
+from . import manifest, results, textmodel
+from .beginnings import Planned, prepare_stage, units_stage
 from .config import plain
 from .files import digest, read_json, write_json, write_text
 from .ledger import Stage, say
@@ -20,7 +21,6 @@ from .lm.perplexity import Perplexity, score_sentences
 from .lm.tokens import tokenized
 from .lm.windows import Windows, numbers
 from .plan import Run
-from .stages import prepare_stage, units_stage
 from .text import Units
 from .train import train
 
@@ -29,7 +29,7 @@ def sentences(run: Run, split: str) -> list[str]:
     return [u.text for u in manifest.read(run.manifest, split)]
 
 
-def train_stage(run: Run, done: dict, device: torch.device) -> tuple[Stage, Any]:
+def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
     experiment = run.experiment
     settings = {key: value for key, value in plain(experiment, defaults=False).items() if key in ("network", "windows", "train")}
     settings |= {"dev": run.recipe.config.dev}
@@ -52,20 +52,20 @@ def train_stage(run: Run, done: dict, device: torch.device) -> tuple[Stage, Any]
         ended = train(model, windows, evaluate, config, out)
         facts = {"data_licence": run.recipe.config.data_licence, "scores": {},
                  "provenance": results.provenance(run.recipe, run.name, ended, device, None)}
-        rnn.save(run.folder / "model", run.name, model, units, facts)
+        textmodel.save(run.folder / "model", run.name, model, units, facts)
         return {"weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch, "best_epoch": ended.best_epoch,
                 "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
 
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), work
 
 
-def score_stage(run: Run, done: dict, device: torch.device) -> tuple[Stage, Any]:
+def score_stage(run: Run, done: dict, device: torch.device) -> Planned:
     experiment, dynamic, splits = run.experiment, run.experiment.dynamic, run.recipe.config.test
     kept = plain(experiment, defaults=False)
     settings = {"splits": list(splits), **{key: kept[key] for key in ("dynamic", "orders") if key in kept}}
 
     def work(out: Path) -> dict[str, Any]:
-        loaded = rnn.load(run.folder / "model")
+        loaded = textmodel.load(run.folder / "model")
         model, units = loaded.model.to(device), loaded.units
         texts = {split: sentences(run, split) for split in ("train", run.recipe.config.dev, *splits)}
         found: dict[str, dict[str, float]] = {split: {} for split in splits}

@@ -13,13 +13,14 @@ PACKAGE = ROOT / "recog"
 LAYERS = [
     ["errors", "types", "files"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
-     "exports", "confusions", "svg"],
+     "exports", "confusions", "svg", "nbest"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources"],
     ["features", "featurestream", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "stages", "tuning", "pruning", "answers", "streaming", "alignment", "api", "bulk", "live",
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "textrun", "stages", "tuning",
+     "pruning", "rescoring", "answers", "streaming", "alignment", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection", "lmtool"],
     ["cli", "__main__", "__init__", "testing"],
 ]

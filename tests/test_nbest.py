@@ -12,6 +12,7 @@ from recog.errors import DataError, ScoreError
 from recog.lm.arpa import write as write_arpa
 from recog.lm.kneser_ney import KneserNeyConfig, train
 from recog.nbest import Answer
+from recog.rescoring import rescore
 from recog.scoring import score_and_render
 
 TEXTS = {"u1": "GO HOME", "u2": "STOP"}
@@ -66,10 +67,10 @@ def test_another_order_keeps_the_answers_and_adds_one_part():
 
 def test_the_command_reorders_a_file(lists, capsys):
     write_arpa(train("GO HOME\nGO HOME\nSTOP\nTOP", KneserNeyConfig(2, discount_fallback=True)), lists / "lm.arpa")
-    nbest.rescore(lists / "answers.jsonl", lists / "lm.arpa", lists / "new.jsonl", 0.0, 0.0, lists / "texts.tsv", "word")
+    rescore(lists / "answers.jsonl", lists / "lm.arpa", lists / "new.jsonl", 0.0, 0.0, lists / "texts.tsv", "word")
     said = capsys.readouterr().out
     assert "first answers 66.67 %, rescored 33.33 %, best of 3 33.33 %" in said and "--weight" in said
     new = nbest.read(lists / "new.jsonl")
     assert new["u1"][0].text == "GO HOME" and np.isclose(new["u1"][0].score, sum(new["u1"][0].parts.values()), atol=1e-3)
     with pytest.raises(DataError, match="holds no lists of answers"):
-        nbest.rescore(lists / "texts.tsv", lists / "lm.arpa", lists / "new.jsonl", 1.0, 0.0, None, "word")
+        rescore(lists / "texts.tsv", lists / "lm.arpa", lists / "new.jsonl", 1.0, 0.0, None, "word")

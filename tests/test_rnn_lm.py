@@ -8,12 +8,11 @@ import pytest
 import torch
 from oracles import close
 
-from recog import recipe
+from recog import recipe, textmodel
 from recog.catalog import show_model
 from recog.errors import ConfigError, DataError, ModelError
 from recog.files import read_json
 from recog.inspection import describe
-from recog.lm import rnn
 from recog.lm.bits import STRETCHES, bits, dynamic_bits
 from recog.lm.rnn import BREAK, CharRnn, Rnn, RnnConfig
 from recog.lm.windows import WindowConfig, Windows, numbers
@@ -118,13 +117,13 @@ def test_dynamic_evaluation_learns_from_what_it_has_read_and_only_then():
 
 
 def test_a_folder_holds_all_of_it(tmp_path):
-    rnn.save(tmp_path / "lm", "small", network(3), UNITS, {"data_licence": "none", "provenance": {}, "scores": {}})
-    again = rnn.load(tmp_path / "lm")
+    textmodel.save(tmp_path / "lm", "small", network(3), UNITS, {"data_licence": "none", "provenance": {}, "scores": {}})
+    again = textmodel.load(tmp_path / "lm")
     assert again.totals(TEXTS) == Rnn(network(3), UNITS).totals(TEXTS)
     info = read_json(tmp_path / "lm" / "model.json")
     (tmp_path / "lm" / "model.json").write_text(json.dumps({**info, "medium": "audio"}))
     with pytest.raises(ModelError, match="is not a language model of characters"):
-        rnn.load(tmp_path / "lm")
+        textmodel.load(tmp_path / "lm")
 
 
 def test_the_recipe_of_texts_from_books_to_bits(tmp_path, capsys):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import modeldir
-from ..config import build
-from ..errors import ConfigError, ModelError
 from ..text import Units
 from ..types import Batch, Loss
 
@@ -110,22 +106,3 @@ class Rnn:
             for b, i in enumerate(chosen):
                 totals[i] = found[:len(numbers[i]) + 1, b].double().sum()
         return totals.tolist()
-
-
-def save(folder: Path, name: str, model: CharRnn, units: Units, facts: dict[str, Any]) -> None:
-    modeldir.save(folder, name, model.config, model, units, None, {"medium": "text", **facts})
-
-
-def load(folder: Path) -> Rnn:
-    """Raises ModelError naming what is wrong with the folder."""
-    info = modeldir.described(folder)
-    if info.get("medium") != "text":
-        raise ModelError("is not a language model of characters", where=folder, hint="recog run recipes/text trains one")
-    try:
-        config = build(RnnConfig, info["config"], where=folder / "model.json")
-    except ConfigError as error:
-        raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
-    units = Units.load(folder / modeldir.UNITS)
-    model = CharRnn(config, len(units))
-    modeldir.fill(model, folder / modeldir.WEIGHTS)
-    return Rnn(model, units)
