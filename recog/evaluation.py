@@ -24,7 +24,7 @@ from .score import Fold, error_rate
 from .store import Store, write_shard
 from .text import Units
 from .train import to_device
-from .types import Utterance
+from .types import Hypothesis, Utterance
 
 
 class DevelopmentSet:
@@ -70,10 +70,18 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
         factors[name] = (time.perf_counter() - began) / seconds
         write_text(out / f"{name}.tsv", "".join(f"{id}\t{loaded.units.decode(h.units)}\n" for id, h in answers.items()))
         if getattr(component.config, "nbest", 1) > 1:
-            nbest.write(out / f"{name}.jsonl", {id: [Answer(loaded.units.decode(h.units), h.score, h.parts) for h in hypotheses]
-                                                for id, hypotheses in lists.items()})
+            nbest.write(out / f"{name}.jsonl", {id: _told(hypotheses, loaded.units) for id, hypotheses in lists.items()})
         write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.seconds))
     return factors
+
+
+def _told(hypotheses: Sequence[Hypothesis], units: Units) -> list[Answer]:
+    """Each text once, as its best hypothesis has it: a word may be spelled, or cut in pieces, in several ways."""
+    answers: dict[str, Answer] = {}
+    for h in hypotheses:
+        text = units.decode(h.units)
+        answers.setdefault(text, Answer(text, h.score, h.parts))
+    return list(answers.values())
 
 
 def named(decoders: Sequence[Component]) -> dict[str, Component]:

@@ -25,6 +25,10 @@ def writing(path: Path) -> Iterator[Path]:
     Works for a file or a folder (make the folder in the block). On an error nothing is left behind
     and what was at `path` stays. Raises DiskError when the disk refuses.
     """
+    if not path.name:
+        raise DiskError("is no name of a file or folder", where=repr(str(path)))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DiskError("is neither a file nor a folder, and is not replaced", where=path, hint="choose another place")
     partial = path.with_name(path.name + ".partial")
     remove(partial)
     try:

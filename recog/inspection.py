@@ -271,8 +271,9 @@ def _reached(folder: Path) -> str:
     if not judged:
         return ""
     best = min(judged, key=lambda row: row["dev_error"])
+    error = f"{100 * best['dev_error']:.2f} % errors" if "features" in _key(folder).get("inputs", {}) else f"{best['dev_error']:.4f} bits a character"
     return (f": {'second phase, ' if path.parent != folder else ''}{rows[-1]['epoch']} epochs, training loss {rows[-1]['train_loss']:.4f}; "
-            f"best epoch {best['epoch']} with {100 * best['dev_error']:.2f} % errors on the development set")
+            f"best epoch {best['epoch']} with {error} on the development set")
 
 
 def _done(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -29,23 +30,30 @@ Answers = dict[str, list[Answer]]             # by id, best first
 
 def read(path: Path) -> Answers | None:
     """From a .jsonl file of `recog transcribe --nbest` or `recog run`; None where no row holds more than one answer. Raises DataError."""
-    if path.suffix != ".jsonl":
+    if path.suffix.lower() != ".jsonl":
         return None
-    found: Answers = {}
-    several = False
-    for id in read_transcripts(path):                                  # raises for what is no such file
-        found[id] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        row: dict[str, Any] = json.loads(line)
+    found: Answers = {id: [] for id in read_transcripts(path)}         # raises for what is no such file
+    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if line.strip():
+            row: dict[str, Any] = json.loads(line)
+            found[row["id"].strip()] = _answers(row, path, number)
+    return found if any(len(answers) > 1 for answers in found.values()) else None
+
+
+def _answers(row: dict[str, Any], path: Path, number: int) -> list[Answer]:
+    """Those of one row, each text once; where it has no list, its own."""
+    answers: dict[str, Answer] = {}
+    for listed in row.get("nbest") or [{"score": 0.0, "parts": {}, **row}]:
         try:
-            answers = [Answer(a["text"], float(a["score"]), dict(a["parts"])) for a in row.get("nbest") or [row] if "score" in a or row.get("nbest")]
-        except (KeyError, TypeError, ValueError):
+            text, parts = listed["text"], {str(name): float(part) for name, part in listed["parts"].items()}
+            answer = Answer(text, float(listed["score"]), parts)
+            text.encode("utf-8")
+            if not all(map(math.isfinite, [answer.score, *parts.values()])):
+                raise ValueError
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise DataError(f"line {number}: an answer has no text, score and parts", where=path) from None
-        several |= len(answers) > 1
-        found[row["id"].strip()] = answers or [Answer(row["text"], 0.0, {})]
-    return found if several else None
+        answers.setdefault(text, answer)
+    return list(answers.values())
 
 
 def write(path: Path, answers: Mapping[str, Sequence[Answer]]) -> None:
@@ -73,9 +81,11 @@ def oracle(references: Mapping[str, str], answers: Mapping[str, Sequence[Answer]
 
 def rescored(answers: Answers, totals: Mapping[str, float], weight: float, bonus: float) -> Answers:
     """In a new order: to each score is added `weight` times the text's total, nats, and `bonus` for each of its words."""
-    return {id: sorted((replace(a, score=a.score + weight * totals[a.text] + bonus * len(a.text.split()),
-                                parts={**a.parts, "rescored": weight * totals[a.text] + bonus * len(a.text.split())}) for a in found),
-                       key=lambda a: -a.score) for id, found in answers.items()}
+    def again(answer: Answer) -> Answer:
+        gain = weight * totals[answer.text] + bonus * len(answer.text.split())
+        return replace(answer, score=answer.score + gain, parts={**answer.parts, "rescored": answer.parts.get("rescored", 0.0) + gain})
+
+    return {id: sorted(map(again, found), key=lambda answer: -answer.score) for id, found in answers.items()}
 
 
 def tune(answers: Answers, totals: Mapping[str, float], references: Mapping[str, str], unit: str, fold: Fold | None = None) -> tuple[float, float, float]:

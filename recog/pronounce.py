@@ -15,7 +15,7 @@ _VARIANT = re.compile(r"\(\d+\)$")
 def read(path: Path) -> Pronunciations:
     """Raises DataError naming the line that is wrong, or the file that is not there."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read: {error}", where=path, hint="units.lexicon of a recipe, or --lexicon, names a dictionary") from None
     words: dict[str, list[tuple[str, ...]]] = {}

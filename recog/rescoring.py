@@ -5,14 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Iterable
 
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .nbest import oracle, read, rescored, tune, write
+from .score import UNITS
 from .transcripts import read_transcripts
 
+HUGE = 1e6                                    # nats
 
 def rescore(path: Path, lm: Path, output: Path, weight: float, bonus: float, reference: Path | None, unit: str,
             say: Callable[[str], None] = print) -> None:
     """`recog lm rescore`. reference: weight and bonus are chosen by it, and the given ones left out. Raises DataError."""
+    if unit not in UNITS:
+        raise ConfigError(f"there is no unit '{unit}'", where="--unit", hint=", ".join(UNITS))
+    if not all(abs(value) <= HUGE for value in (weight, bonus)):
+        raise ConfigError(f"must be finite, and at most {HUGE:g}", where="--weight and --bonus")
+    if output.suffix != ".jsonl" or output.exists():
+        raise ConfigError("is there already" if output.exists() else "must end in .jsonl", where=output, hint="choose another name")
     answers = read(path)
     if answers is None:
         raise DataError("holds no lists of answers", where=path, hint="recog transcribe --nbest 20 --format jsonl writes them")

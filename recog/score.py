@@ -27,6 +27,8 @@ class ScoreConfig:
     def __post_init__(self):
         if self.unit not in UNITS:
             raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {self.unit!r}")
+        if self.seed < 0:
+            raise ValueError("seed must be at least 0")
         if self.resamples < 1000:
             raise ValueError("resamples must be at least 1000, or the ends of a 95 % interval rest on a few draws")
 

@@ -38,6 +38,9 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
     def work(out: Path) -> dict[str, Any]:
         config, units = experiment.train, Units.load(run.folder / "units" / "units.json")
+        for split in run.recipe.config.test:
+            for utterance in manifest.read(run.manifest, split):
+                units.encode(utterance.text, where=f"{split}: '{utterance.id}'")      # it would be refused after the training
         torch.manual_seed(config.seed)
         model = rnn.CharRnn(experiment.network, len(units)).to(device)
         text, dev = (numbers(units, sentences(run, split)) for split in ("train", run.recipe.config.dev))

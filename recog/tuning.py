@@ -17,11 +17,11 @@ from .config import Component
 from .decode import decode, make
 from .decode.ctc_beam import CtcBeamConfig
 from .decode.guide import guide
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .files import write_text
 from .lm.ngram import Ngram
 from .modeldir import LoadedModel, equip, load
-from .score import Fold, distance, tokenize
+from .score import UNITS, Fold, distance, tokenize
 from .store import Store
 from .transcripts import read_transcripts
 
@@ -115,13 +115,18 @@ def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: 
 
     run: exp/RECIPE/NAME. Raises DataError when the split's log-probabilities are not there.
     """
+    if unit not in UNITS:
+        raise ConfigError(f"there is no unit '{unit}'", where="--unit", hint=", ".join(UNITS))
     heard, lines = run / "decode" / split / "log_probs", []
     if not heard.is_dir():
         raise DataError(f"holds no log-probabilities of '{split}'", where=run, hint="recog run leaves them for models with the ctc head")
     loaded = replace(load(run / "model"), lm=Ngram.read(lm))
     chosen = loaded.config.decoder
     kept = {"lexicon": True} if getattr(chosen.config, "lexicon", False) else {}
-    component = Component("beam", CtcBeamConfig(beam=beam, lm=True, **kept))
+    try:
+        component = Component("beam", CtcBeamConfig(beam=beam, lm=True, **kept))
+    except ValueError as error:
+        raise ConfigError(str(error), where="--beam") from None
     store, texts = Store(heard), read_transcripts(run / "decode" / split / "reference.tsv")
     found = tune(loaded, component, {id: store.frames(id) for id in texts}, texts, unit, None, run / "tune.svg", lines.append)
     equip(run / "model", lm, replace(component, config=replace(component.config, **found)))

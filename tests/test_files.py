@@ -200,3 +200,13 @@ def test_remove_takes_files_folders_links_and_nothing(tmp_path):
     for name in ("link", "folder", "nothing"):
         remove(tmp_path / name)
     assert names(tmp_path) == ["kept"] and (tmp_path / "kept" / "x").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_is_neither_file_nor_folder_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DiskError, match="neither a file nor a folder"):
+        write_text(tmp_path / "pipe", "x")
+    assert (tmp_path / "pipe").is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == ["pipe"]
+    with pytest.raises(DiskError, match="is no name"):
+        write_text(type(tmp_path)(""), "x")

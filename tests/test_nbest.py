@@ -8,7 +8,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from recog import nbest
-from recog.errors import DataError, ScoreError
+from recog.errors import ConfigError, DataError, ScoreError
 from recog.lm.arpa import write as write_arpa
 from recog.lm.kneser_ney import KneserNeyConfig, train
 from recog.nbest import Answer
@@ -34,6 +34,13 @@ def test_what_is_written_is_read(lists):
     (lists / "answers.jsonl").write_text('{"id": "u1", "text": "A", "nbest": [{"text": "A"}, {"text": "B"}]}\n')
     with pytest.raises(DataError, match="line 1: an answer has no text, score and parts"):
         nbest.read(lists / "answers.jsonl")
+    row = {"id": "u1", "text": "A\u2028B", "score": -1.0, "parts": {"acoustic": -1.0}}
+    for answer in ({**row, "score": "x"}, {**row, "parts": {"lm": None}}, {**row, "text": 3}, {**row, "score": float("nan")}):
+        (lists / "answers.jsonl").write_text(json.dumps({**row, "nbest": [row, answer]}) + "\n")
+        with pytest.raises(DataError, match="line 1"):
+            nbest.read(lists / "answers.jsonl")
+    (lists / "answers.jsonl").write_text("\ufeff" + json.dumps({**row, "nbest": [row, {**row, "text": "C"}, row]}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert [a.text for a in nbest.read(lists / "answers.jsonl")["u1"]] == ["A\u2028B", "C"]       # each text once
 
 
 @pytest.mark.parametrize("unit", ["word", "char"])
@@ -73,4 +80,12 @@ def test_the_command_reorders_a_file(lists, capsys):
     new = nbest.read(lists / "new.jsonl")
     assert new["u1"][0].text == "GO HOME" and np.isclose(new["u1"][0].score, sum(new["u1"][0].parts.values()), atol=1e-3)
     with pytest.raises(DataError, match="holds no lists of answers"):
-        rescore(lists / "texts.tsv", lists / "lm.arpa", lists / "new.jsonl", 1.0, 0.0, None, "word")
+        rescore(lists / "texts.tsv", lists / "lm.arpa", lists / "newer.jsonl", 1.0, 0.0, None, "word")
+    rescore(lists / "new.jsonl", lists / "lm.arpa", lists / "again.jsonl", 0.3, 0.0, None, "word")
+    for answers in nbest.read(lists / "again.jsonl").values():
+        assert all(np.isclose(a.score, sum(a.parts.values()), atol=1e-3) for a in answers)           # twice rescored
+    for settings, message in (((np.nan, 0.0, None, "word"), "must be finite"), ((1.0, 0.0, None, "x"), "no unit 'x'")):
+        with pytest.raises(ConfigError, match=message):
+            rescore(lists / "answers.jsonl", lists / "lm.arpa", lists / "newer.jsonl", *settings)
+    with pytest.raises(ConfigError, match="is there already"):
+        rescore(lists / "answers.jsonl", lists / "lm.arpa", lists / "new.jsonl", 1.0, 0.0, None, "word")

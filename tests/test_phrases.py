@@ -77,6 +77,17 @@ def test_what_cannot_be_written_is_named(units, phrase, message):
         make(Component("greedy", GreedyConfig()), units, (), phrases={"AN": 1.0})
 
 
+@pytest.mark.parametrize("phrases", [{"A": -1.0, "N": -2.0, "T": -1.0}, {"AN": 1.0, "A": -0.7, "T A": 2.0}])
+def test_what_a_narrow_beam_leaves_out_could_not_have_got_in(phrases):
+    """The bounds by which prefixes are not tried, against none."""
+    for seed in range(40):
+        log_probs = random_log_probs(seed, 30, 5)
+        decoder = make(Component("beam", CtcBeamConfig(beam=2)), CHARS, (), phrases=phrases)
+        answer = decode(decoder, log_probs)
+        decoder.fusion = decoder.fusion._replace(most=1e6, inside=1e6)
+        assert decode(decoder, log_probs) == answer
+
+
 def test_a_beam_of_any_width_is_as_good_in_chunks():
     decoder = make(Component("beam", CtcBeamConfig(beam=7, nbest=3)), CHARS, (), phrases={"AN A": 1.0, "TAN": 0.5})
     log_probs = random_log_probs(3, 500, 5)

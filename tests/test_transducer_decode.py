@@ -146,6 +146,15 @@ def test_fusion_finds_every_sequence_with_what_it_gains(tmp_path, seed, reads):
         close("transducer beam with a language model: acoustic part", h.parts["acoustic"], np.log(table.probability(h.units)), 1e-4)
 
 
+def test_a_beam_too_narrow_for_a_whole_word_still_writes_only_words():
+    for seed in range(40):
+        table = Table(4, seed)
+        config = TransducerBeamConfig(beam=2, nbest=2, lexicon=True)
+        for h in decode(make(Component("beam", config), LETTERS, ["AAA", "AA"], table), table.emissions):
+            text = "".join(LETTERS.symbols[u] for u in h.units)
+            assert set(text.split()) <= {"AAA", "AA"} and sum(h.parts.values()) == pytest.approx(h.score)
+
+
 @search
 @given(st.integers(1, 7), st.integers(0, 99), st.integers(1, 6), st.sampled_from([0.3, 1.0, 4.0]))
 def test_a_limited_beam_is_that_of_the_plain_algorithm(frames, seed, width, sharp):

@@ -37,7 +37,7 @@ class Beams:
     size: int | None                          # V, once known
     frames: int
     heard: tuple[np.ndarray, ...]             # the log-probabilities so far
-    tree: np.ndarray                          # [N, 6], see kernels/ctc_beam.py
+    tree: np.ndarray                          # [N, 7], see kernels/ctc_beam.py
     table: np.ndarray                         # hash table of the tree
     earned: np.ndarray                        # [N], bonuses and language model, nats
     count: int                                # nodes in the tree
@@ -90,7 +90,7 @@ class CtcBeam:
         for k in (whole if len(whole) else np.arange(len(state.nodes)))[:self.config.nbest]:
             units = spell(state.tree, state.nodes[k])
             if not len(whole):
-                units = self._cut(units)
+                units = self.guide.cut(units)
             parts = {"acoustic": float(np.logaddexp(state.blank[k], state.label[k])), **guide.parts(units.tolist())}
             path = best_path(heard, units)
             answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
@@ -132,12 +132,6 @@ class CtcBeam:
         gains = np.array([ended(self.fusion, row[SPELLED], row[SAID], row[MEANT]) for row in rows[whole]])
         ranks = np.logaddexp(state.blank, state.label)[whole] + state.earned[state.nodes[whole]] + gains
         return whole[np.argsort(-ranks, kind="stable")]
-
-    def _cut(self, units: np.ndarray) -> np.ndarray:
-        """Without the word at the end that is none: all that is left to a beam too narrow for a whole one."""
-        lexicon = self.guide.lexicon
-        final = lexicon.final[lexicon.states(units)]
-        return units[:max(np.flatnonzero(final), default=0)]
 
 
 def _unguided(config: CtcBeamConfig, size: int) -> Guide:

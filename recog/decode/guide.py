@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ..lm.ngram import Ngram
 
 
+MOST = 100_000               # prefixes in a beam
+HUGE = 1e6                   # nats: beyond it sums lose what they are of
+
+
 @dataclass(frozen=True)
 class GuideConfig:
     """The settings that all beam searches share."""
@@ -35,15 +39,16 @@ class GuideConfig:
     boost: float = 1.5                        # nats for each letter of the phrases that it is told to listen for
 
     def __post_init__(self):
-        if self.beam < 1:
-            raise ValueError("beam must be at least 1")
+        if not 1 <= self.beam <= MOST:
+            raise ValueError(f"beam must be at least 1, and at most {MOST:,}")
         if not 1 <= self.nbest <= self.beam:
             raise ValueError(f"nbest must be from 1 to beam ({self.beam})")
-        if not np.isfinite([self.length_bonus, self.word_bonus, self.boost]).all():
-            raise ValueError("length_bonus, word_bonus and boost must be finite")
+        for name in ("length_bonus", "word_bonus", "boost", "lm_weight", "unknown"):
+            if not abs(getattr(self, name)) <= HUGE:
+                raise ValueError(f"{name} must be finite, and from {-HUGE:g} to {HUGE:g}")
         if self.word_bonus and not (self.lexicon or self.lm):
             raise ValueError("word_bonus needs lexicon = true or lm = true")
-        if not (np.isfinite(self.lm_weight) and np.isfinite(self.unknown)) or min(self.lm_weight, self.unknown) < 0:
+        if min(self.lm_weight, self.unknown) < 0:
             raise ValueError("lm_weight and unknown must be at least 0")
 
 
@@ -92,7 +97,9 @@ class Guide:
         none, nothing = np.zeros(1), np.zeros((1, V), np.int32)
         ahead, inside, between = none, 0.0, 0.0                  # ... and what a unit in a word, and one between words, can gain at most
         if phrases is not None:
-            inside = between = max(0.0, float((phrases.hopes[phrases.next] - (phrases.hopes - phrases.kept)[:, None]).max()))
+            whole = self.alphabet.roles != INSIDE
+            gains = phrases.hopes[phrases.next] - phrases.hopes[:, None] + np.where(whole, phrases.kept[:, None], 0.0)
+            inside, between = (max(0.0, float(gains[:, columns].max(initial=0.0))) for columns in (~whole, whole))
         if language is not None and not language.reads_units:
             ahead = language.ahead(self.lexicon, config.lm_weight, config.unknown)
             ends = self.lexicon.final
@@ -115,9 +122,14 @@ class Guide:
         return 0 if self.language is None else self.language.model.start()
 
     def parts(self, units: Sequence[int]) -> dict[str, float]:
-        """The parts of a whole answer's score that are not acoustic, nats."""
+        """The parts of a whole answer's score that are not acoustic, nats; length: the bonuses of units and words."""
         earned = {"lm": self._said(units), "length": self.config.length_bonus * len(units) + self.config.word_bonus * self._words(units)}
         return earned if self.phrases is None else {**earned, "phrases": self.phrases.gain(units, self.alphabet.roles)}
+
+    def cut(self, units: np.ndarray) -> np.ndarray:
+        """Without the word at the end that is none: all that is left to a beam too narrow for a whole one."""
+        final = self.lexicon.final[self.lexicon.states(units)]
+        return units[:max(np.flatnonzero(final), default=0)]
 
     def wholes(self, units: Sequence[int]) -> list[int]:
         """How many units the beginnings have after which a word is whole; with a lexicon, more may then follow."""
@@ -163,7 +175,11 @@ def guide(config: GuideConfig, units: Units, words: Sequence[str] = (), lm: Ngra
         return None
     alphabet, lexicon, language, automaton = Alphabet.of(units), None, None, None
     tokens = [SPACE if symbol == " " else symbol for symbol in units.symbols]
-    reads_units = config.lm and all(lm.knows(token) for token in tokens[1:])
+    unknown = [token for token in tokens[1:] if config.lm and not lm.knows(token)]
+    reads_units = config.lm and not unknown
+    if config.lm and unknown and lm.knows(SPACE):
+        raise ConfigError(f"the language model reads characters, and does not know {', '.join(unknown[:5])}, which this model writes",
+                          where="decoder.lm", hint="train it on a text that has them all")
     if config.lexicon or (config.lm and not reads_units):
         spellings = _spellings(units, words, phrases or ()) if config.lexicon else _spelled(units, lm.words)
         lexicon = build(spellings, alphabet, closed=config.lexicon)

@@ -20,7 +20,7 @@ TIDY = 16                    # frames between removals of what is no longer need
 
 @dataclass(frozen=True)
 class TransducerBeamConfig(GuideConfig):
-    """Graves 2013: beam = 100."""
+    """Beside what all beam searches share; Graves 2013 searches with beam = 100, and ranks by the whole score."""
 
     normalize: bool = False                   # rank answers by score per unit, as Graves 2012 does: favours longer ones
     internal: float = 0.0                     # how much of what the prediction network says by itself is taken away again
@@ -116,11 +116,10 @@ class TransducerBeam:
         ranks = scores / np.maximum(1, state.tree[live, DEPTH]) if self.config.normalize else scores
         answers = []
         for k in np.argsort(-ranks, kind="stable")[:self.config.nbest]:
-            units = spell(state.tree, live[k])
-            earned = self._earned(units)
-            parts = {"acoustic": float(scores[k]) - sum(earned.values()), **earned}
+            units = spell(state.tree, live[k]) if len(whole) else self.guide.cut(spell(state.tree, live[k]))
+            earned, path = self._earned(units), best_path(heard, units, self.predictor)
+            parts = {"acoustic": float(scores[k]) - sum(earned.values()) if len(whole) else path.score, **earned}
             parts["length"] += float(ranks[k] - scores[k])
-            path = best_path(heard, units, self.predictor)
             answers.append(Hypothesis(tuple(units.tolist()), sum(parts.values()), parts, path.spans, path.confidence))
         return answers
 

@@ -25,8 +25,8 @@ class DynamicConfig:
     tuned_on: int = 50_000                                     # characters of the development set, for that
 
     def __post_init__(self):
-        if not self.rates or min(self.rates) < 0 or min(self.length, self.tuned_on) < 1:
-            raise ValueError("rates must be given, none below 0, and length and tuned_on be at least 1")
+        if not self.rates or min(self.rates) < 0 or self.length < 1 or self.tuned_on < 2:
+            raise ValueError("rates must be given, none below 0, length be at least 1 and tuned_on at least 2")
 
 
 @torch.inference_mode()
@@ -54,6 +54,7 @@ def bits(model: CharRnn, sequence: np.ndarray) -> float:
 def dynamic_bits(model: CharRnn, sequence: np.ndarray, rate: float, length: int) -> float:
     """The same while a copy of the model learns from each stretch after it was paid for."""
     learner, states, total = copy.deepcopy(model).eval(), None, 0.0
+    learner.layers.train()                                 # cuDNN wants it for gradients; dropout is not theirs
     text = torch.from_numpy(sequence).to(next(model.parameters()).device)
     weights = list(learner.parameters())
     for begin in range(0, len(sequence) - 1, length):
