@@ -25,7 +25,7 @@ from recog.text import Units
 
 from . import peers
 from .heard import SYMBOLS, Heard, heard
-from .table import Row, at_least, median, ratio, side_by_side
+from .table import Row, at_least, median, peak, ratio, side_by_side
 
 UNITS = 30
 BEAMS = (10, 100)
@@ -101,16 +101,10 @@ def memory(name: str, beam: int, options: dict[str, Any], closed: bool, made: He
 
 
 def _grown(name: str, beam: int, options: dict[str, Any], closed: bool, made: Heard) -> float:
-    before = _peak()
+    before = peak()
     run = ours(beam, closed=closed, **options) if name == "recog" else PEERS[name](beam, **options)
     run(made.log_probs)
-    return _peak() - before
-
-
-def _peak() -> float:
-    """Megabytes. Not getrusage: there a new process has the peak of the one that made it."""
-    lines = Path("/proc/self/status").read_text().splitlines() if Path("/proc/self/status").exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+    return peak() - before
 
 
 def alone(quick: bool) -> Iterator[Row]:

@@ -89,15 +89,15 @@ def _speed(model: Path, what: str, sounds: dict[str, list[Path]], repeats: int) 
 
 
 _PEAK = """\
-import json, resource, sys, time
+import json, sys, time
 import torch
+from benchmarks.table import peak
 from recog.api import load
 torch.set_num_threads(1)
 transcriber = load(sys.argv[1], "cpu")
 began = time.process_time()
 list(transcriber.transcribe(sys.argv[2]))
-scale = 1 if sys.platform == "darwin" else 1024          # macOS counts bytes, Linux kilobytes
-print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20, time.process_time() - began]))
+print(json.dumps([peak(), time.process_time() - began]))
 """
 
 
@@ -111,5 +111,6 @@ def _memory(model: Path, what: str, short: Path, long: Path) -> Iterator[Row]:
 
 def _peak(model: Path, sound: Path) -> tuple[float, float]:
     """Megabytes, and seconds of processor time."""
-    done = subprocess.run([sys.executable, "-c", _PEAK, str(model), str(sound)], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", _PEAK, str(model), str(sound)], check=True, capture_output=True, text=True,
+                          cwd=Path(__file__).parent.parent)
     return tuple(json.loads(done.stdout.splitlines()[-1]))
