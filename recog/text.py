@@ -16,7 +16,7 @@ from .pronounce import Pronunciations
 from .types import Span
 
 BLANK = "<blank>"
-_SPACE = "\u2581"                    # sentencepiece's mark for the start of a word
+STARTS = "\u2581"                    # sentencepiece's mark for the start of a word
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Units:
         if self.kind == "char":
             return "".join(symbols)
         if self.kind == "piece":
-            return "".join(symbols).replace(_SPACE, " ").strip()
+            return "".join(symbols).replace(STARTS, " ").strip()
         return " ".join(symbols)
 
     def knowing(self, more: Pronunciations, where: object = None) -> Units:
@@ -101,7 +101,7 @@ class Units:
         if self.kind in ("phone", "word") and self.lexicon is None:
             return tuple(units)
         spans = [[units[i] for i in group] for group in _groups([span.text for span in units])]
-        return tuple(Span(self._joined([span.text.strip(_SPACE) for span in word]), word[0].start, word[-1].end,
+        return tuple(Span(self._joined([span.text.strip(STARTS) for span in word]), word[0].start, word[-1].end,
                           sum(span.confidence for span in word) / len(word)) for word in spans)
 
     def groups(self, numbers: Sequence[int]) -> list[list[int]]:
@@ -156,9 +156,9 @@ def _groups(symbols: Sequence[str]) -> list[list[int]]:
     """The places of each word's units, of symbols with spaces between words or marks at their starts."""
     groups: list[list[int]] = [[]]
     for i, symbol in enumerate(symbols):
-        if symbol[:1] in (" ", _SPACE):
+        if symbol[:1] in (" ", STARTS):
             groups.append([])
-        if symbol.strip(" " + _SPACE):
+        if symbol.strip(" " + STARTS):
             groups[-1].append(i)
     return [group for group in groups if group]
 

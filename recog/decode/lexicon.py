@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels.roles import CLOSES, INSIDE, OPENS
-from ..text import Units
+from ..text import STARTS, Units
 
 Spelling = tuple[str, ...]
 
@@ -25,7 +25,7 @@ class Alphabet:
     def of(cls, units: Units) -> Alphabet:
         symbols = units.symbols[1:]
         if units.kind == "piece":
-            roles, letters = [OPENS if s.startswith("\u2581") else INSIDE for s in symbols], [tuple(s.strip("\u2581")) for s in symbols]
+            roles, letters = [OPENS if s.startswith(STARTS) else INSIDE for s in symbols], [tuple(s.strip(STARTS)) for s in symbols]
         elif units.kind == "char" or units.lexicon is not None:
             roles, letters = [CLOSES if s == " " else INSIDE for s in symbols], [() if s == " " else (s,) for s in symbols]
         else:
