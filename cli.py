@@ -52,8 +52,9 @@ def transcribe(
     nbest: Annotated[int, typer.Option(help="Answers per file (json and jsonl show them).")] = 1,
     decoder: Annotated[Optional[str], typer.Option(help="greedy, beam or prefix; default: the model's own.")] = None,
     beam: Annotated[Optional[int], typer.Option(help="Width of the beam.")] = None,
-    lm: Annotated[Optional[str], typer.Option(help="A language model (ARPA) for the beam, or none; default: the model's own.")] = None,
+    lm: Annotated[Optional[str], typer.Option(help="For the beam: an ARPA file, a network's folder, or none; default: the model's own.")] = None,
     lm_weight: Annotated[Optional[float], typer.Option(help="What the language model counts.")] = None,
+    length_bonus: Annotated[Optional[float], typer.Option(help="Nats for each unit, against short answers.")] = None,
     phrases: Annotated[Optional[str], typer.Option(metavar="FILE", help="Names and words to listen for, one to a line.")] = None,
     boost: Annotated[Optional[float], typer.Option(help="Nats that each letter of the phrases gains.")] = None,
     lexicon: Annotated[Optional[str], typer.Option(metavar="FILE", help="More words and their phones, in the CMU format.")] = None,
@@ -65,7 +66,7 @@ def transcribe(
     force: Force = False,
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
-    options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight,
+    options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight, "length_bonus": length_bonus,
                "phrases": phrases, "boost": boost, "lexicon": lexicon}
     if stream:
         from recog.live import transcribe_stream
@@ -163,7 +164,7 @@ def lm_info(model: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA fi
 @lm_app.command("tune")
 def lm_tune(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, exp/RECIPE/NAME, of a model with the ctc head.")],
-    lm: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file of words, or of the model's units.")],
+    lm: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file of words or of the model's units, or a network's folder.")],
     split: Annotated[str, typer.Option(help="On which split: never a test list.")] = "dev",
     unit: Annotated[str, typer.Option(help="Which errors: word, char or phone.")] = "word",
     beam: Annotated[int, typer.Option(help="Width of the beam.")] = 100,

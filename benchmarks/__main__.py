@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .table import machine, markdown, plain
 
-NAMES = ("blstm", "peephole", "training", "transcribe", "startup", "decoding", "transducer", "ngram")
+NAMES = ("blstm", "peephole", "training", "transcribe", "startup", "decoding", "neural", "transducer", "ngram")
 
 
 def main() -> int:

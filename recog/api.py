@@ -21,7 +21,7 @@ from .decode import decode, make
 from .decode.phrases import read as read_phrases
 from .errors import ConfigError, RecogError
 from .features import extract, finish
-from .lm.ngram import Ngram
+from .lmfile import open_guide
 from .modeldir import LoadedModel, load as load_folder, locate
 from .segment import SegmentConfig, segments
 from .streaming import Stream
@@ -38,8 +38,9 @@ class TranscribeOptions:
     decoder: str | None = None               # greedy or beam; None: the model's own
     beam: int | None = None                  # width of the beam; None: the decoder's own
     nbest: int = 1                           # answers per file, best first
-    lm: str | None = None                    # a language model (ARPA) for the beam; "none": without; None: the model's own, if its decoder asks it
+    lm: str | None = None                    # an ARPA file or a network's folder for the beam; "none": without; None: the model's own, if its decoder asks it
     lm_weight: float | None = None           # what its nats count; None: the decoder's own
+    length_bonus: float | None = None        # nats for each unit, against short answers; None: the decoder's own
     phrases: str | None = None               # a file of names and words to listen for, with the beam: one to a line
     boost: float | None = None               # nats that each of their letters (or phones) gains; None: the decoder's own
     lexicon: str | None = None               # a file of more words and how they are spoken, for a model that hears phones
@@ -161,7 +162,8 @@ class Transcriber:
     def _decoder(self, options: TranscribeOptions) -> Decoder:
         chosen = self.loaded.config.decoder
         guided = options.lm not in (None, "none") or options.lm_weight is not None
-        searched = options.nbest > 1 or options.beam is not None or guided or options.phrases is not None
+        wishes = (options.beam, options.phrases, options.length_bonus)
+        searched = options.nbest > 1 or guided or any(wish is not None for wish in wishes)
         kind = options.decoder or ("beam" if searched else chosen.kind)
         if kind != chosen.kind:
             chosen = Component(kind, find(section("decoder", self.loaded.config.head.kind), kind).Config())
@@ -175,7 +177,8 @@ class Transcriber:
             wanted |= {"lm": False, "word_bonus": 0.0} if getattr(chosen.config, "lm", False) else {}
         elif guided:
             wanted |= {"lm": True} | ({} if options.lm_weight is None else {"lm_weight": options.lm_weight})
-            lm = lm if options.lm is None else Ngram.read(Path(options.lm))
+            lm = lm if options.lm is None else open_guide(Path(options.lm))
+        wanted |= {} if options.length_bonus is None else {"length_bonus": options.length_bonus}
         wanted |= {} if options.phrases is None or options.boost is None else {"boost": options.boost}
         phrases = None if options.phrases is None else read_phrases(Path(options.phrases))
         try:

@@ -9,7 +9,8 @@ from typing import Any
 from .errors import ConfigError
 
 CATALOGUE: dict[str, dict[str, str]] = {
-    "encoder": {"blstm": "recog.encoders.blstm:Blstm"},
+    "encoder": {"blstm": "recog.encoders.blstm:Blstm",
+                "conv_blstm": "recog.encoders.conv_blstm:ConvBlstm"},
     "head": {"ctc": "recog.heads.ctc:Ctc",
              "transducer": "recog.heads.transducer:Transducer"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",

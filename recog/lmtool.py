@@ -49,8 +49,9 @@ def score(path: Path, texts: Sequence[str], units: str = "word", pieces: Path | 
           show: Callable[[str], None] = print) -> None:
     """Shows the perplexity of texts; with `each`, first every token with its log10 probability."""
     from .lm.perplexity import Perplexity, score_sentences
+    from .lmfile import open_scorer
 
-    model, total = open_model(path), Perplexity()
+    model, total = open_scorer(path), Perplexity()
     for text in texts:
         lines = tokenized(read_text(text), units, pieces).removesuffix("\n").split("\n")
         for scored in score_sentences(model, (_allowed(split(line), text, n) for n, line in enumerate(lines, 1))):
@@ -60,17 +61,6 @@ def score(path: Path, texts: Sequence[str], units: str = "word", pieces: Path | 
                     show(f"{token}\t{log_prob / math.log(10):.6f}\t{'' if known else 'OOV'}".rstrip("\t"))
                 show("")
     show(_report(total))
-
-
-def open_model(path: Path):
-    """A scorer for an ARPA file or KenLM's binary."""
-    from .lm import binary
-
-    if binary.is_binary(path):
-        return binary.Binary(path)
-    from .lm.ngram import Ngram
-
-    return Ngram.read(path)
 
 
 def _config(order: int, prune: str, fallback: bool):

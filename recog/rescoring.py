@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Iterable
 
+from . import textmodel
 from .errors import ConfigError, DataError
+from .lmfile import open_scorer
 from .nbest import oracle, read, rescored, tune, write
 from .score import UNITS
 from .transcripts import read_transcripts
 
 HUGE = 1e6                                    # nats
+
 
 def rescore(path: Path, lm: Path, output: Path, weight: float, bonus: float, reference: Path | None, unit: str,
             say: Callable[[str], None] = print) -> None:
@@ -40,10 +43,6 @@ def _totals(lm: Path, texts: Iterable[str]) -> dict[str, float]:
     """Natural log of each text's probability by a network's folder, or by an n-gram model of words."""
     wanted = sorted(texts)
     if lm.is_dir():
-        from . import textmodel
-
         return dict(zip(wanted, textmodel.load(lm).totals(wanted)))
-    from .lmtool import open_model
-
-    model = open_model(lm)
+    model = open_scorer(lm)
     return {text: float(model.scores(text.split()).sum()) for text in wanted}

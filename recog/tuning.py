@@ -19,7 +19,7 @@ from .decode.ctc_beam import CtcBeamConfig
 from .decode.guide import guide
 from .errors import ConfigError, DataError
 from .files import write_text
-from .lm.ngram import Ngram
+from .lmfile import open_guide
 from .modeldir import LoadedModel, equip, load
 from .score import UNITS, Fold, distance, tokenize
 from .store import Store
@@ -47,7 +47,8 @@ def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.n
     and of the bonuses that are no worse than the best by more than one standard error, the smallest is taken (Breiman et al.
     1984, section 3.4.3). emissions [T, E] and texts: of each utterance of the development set. `picture`: where the surface is drawn.
     """
-    bonus = "length_bonus" if guide(component.config, loaded.units, loaded.words, loaded.lm).lexicon is None else "word_bonus"
+    guided = guide(component.config, loaded.units, loaded.words, loaded.lm)
+    bonus = "length_bonus" if guided.lexicon is None or guided.language.reads_units else "word_bonus"
     found: dict[tuple[float, float], np.ndarray] = {}
     predictor = loaded.model.predictor()
 
@@ -120,7 +121,7 @@ def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: 
     heard, lines = run / "decode" / split / "log_probs", []
     if not heard.is_dir():
         raise DataError(f"holds no log-probabilities of '{split}'", where=run, hint="recog run leaves them for models with the ctc head")
-    loaded = replace(load(run / "model"), lm=Ngram.read(lm))
+    loaded = replace(load(run / "model"), lm=open_guide(lm))
     chosen = loaded.config.decoder
     kept = {"lexicon": True} if getattr(chosen.config, "lexicon", False) else {}
     try:
@@ -129,5 +130,8 @@ def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: 
         raise ConfigError(str(error), where="--beam") from None
     store, texts = Store(heard), read_transcripts(run / "decode" / split / "reference.tsv")
     found = tune(loaded, component, {id: store.frames(id) for id in texts}, texts, unit, None, run / "tune.svg", lines.append)
+    if lm.is_dir():
+        wanted = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in found.items())
+        return "\n".join([*lines, f"recog transcribe --model {run / 'model'} --lm {lm} {wanted}", f"the surface: {run / 'tune.svg'}"])
     equip(run / "model", lm, replace(component, config=replace(component.config, **found)))
     return "\n".join([*lines, f"in {run / 'model'}; the surface: {run / 'tune.svg'}"])

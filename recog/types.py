@@ -135,13 +135,16 @@ class Head(Protocol):
 
 
 class LanguageModel(Protocol):
-    """Scores sequences from left to right, in natural log. A state is any immutable value."""
+    """Scores sentences of numbered tokens, in natural log. Compiled searches read an n-gram model's arrays, and `follow` a network's steps."""
 
-    def start(self) -> Any: ...
+    unk: int                             # what tokens that it does not know are; -1: there are none
+    eos: int                             # the end of a sentence
 
-    def score(self, state: Any, unit: int) -> tuple[float, Any]: ...
+    def id(self, token: str) -> int: ...
 
-    def end(self, state: Any) -> float: ...
+    def knows(self, token: str) -> bool: ...
+
+    def total(self, numbers: Sequence[int]) -> float: ...      # of a sentence with its end
 
 
 class Decoder(Protocol):

@@ -19,7 +19,7 @@ LAYERS = [
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "textrun", "stages", "tuning",
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "stages", "tuning",
      "pruning", "rescoring", "answers", "streaming", "alignment", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection", "lmtool"],
     ["cli", "__main__", "__init__", "testing"],

@@ -67,13 +67,15 @@ def test_sentences_cost_what_loops_say_step_by_step_and_in_any_batch(layers):
     close("character network: a sentence", lm.totals(TEXTS), expected, 1e-5)
     close("character network: in another order", lm.totals(TEXTS[::-1])[::-1], expected, 1e-5)
     for text, total in zip(TEXTS, expected):
-        state, score = lm.start(), 0.0
+        rows, states = lm.follow(None, np.array([BREAK]))
+        score = 0.0
         for unit in UNITS.encode(text):
-            gain, state = lm.score(state, unit)
-            score += gain
-        close("character network: step by step", score + lm.end(state), total, 1e-5)
-    states = lm.batch([lm.start(), lm.start()], [2, 3])
-    close("character network: two at once", states[1].log_probs, lm.score(lm.start(), 3)[1].log_probs, 1e-5)
+            score += rows[0, unit]
+            rows, states = lm.follow(states, np.array([unit]))
+        close("character network: step by step", score + rows[0, BREAK], total, 1e-5)
+        close("character network: one sentence", lm.total(UNITS.encode(text)), total, 1e-5)
+    one, two = (lm.follow(lm.follow(None, np.zeros(n, int))[1], np.array([3, 2])[-n:])[0] for n in (1, 2))
+    close("character network: two at once", two[1:], one, 1e-5)
 
 
 def test_characters_that_it_does_not_know_are_named():

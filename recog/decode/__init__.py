@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..config import Component
     from ..kernels.predictor import Predictor
     from ..lm.ngram import Ngram
+    from ..lm.rnn import Rnn
     from ..text import Units
     from ..types import Decoder, Hypothesis
 
@@ -20,7 +21,7 @@ def decode(decoder: Decoder, emissions: ndarray) -> list[Hypothesis]:
 
 
 def make(component: Component, units: Units, words: Sequence[str], predictor: Predictor | None = None,
-         lm: Ngram | None = None, phrases: Mapping[str, float] | None = None) -> Decoder:
+         lm: Ngram | Rnn | None = None, phrases: Mapping[str, float] | None = None) -> Decoder:
     """The decoder that a setting names. words: the model's lexicon, if the decoder asks for one; predictor: a transducer's.
 
     phrases: names and words to listen for, and a factor of what each gains.

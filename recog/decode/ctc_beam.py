@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from .align import best_path
 from .checks import checked
 from .guide import Guide, GuideConfig
 from .lexicon import Alphabet
+
+if TYPE_CHECKING:
+    from .neural import Answers
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Beams:
     nodes: np.ndarray                         # [K], the live prefixes, best first
     blank: np.ndarray                         # [K], log-probability of their paths that end in a blank
     label: np.ndarray                         # [K], and of those that end in their last unit
+    answers: Answers | None                   # what a neural language model says of them
 
 
 class CtcBeam:
@@ -60,12 +65,18 @@ class CtcBeam:
         """size: V, when it should be checked from the first frame on."""
         self.config, self.guide, self.size = config, guide, size if guide is None else len(guide.alphabet.roles)
         self.fusion = None if guide is None else guide.fusion()
+        self.neural = None
+        if guide is not None and guide.language is not None and guide.language.neural:
+            from .neural import Neural
+
+            self.neural = Neural(guide.language)
 
     def begin(self) -> Beams:
         from ..kernels.ctc_beam import empty_tree
 
         tree, table, earned = empty_tree(0 if self.guide is None else self.guide.start())
-        return Beams(self.size, 0, (), tree, table, earned, 1, nodes=np.zeros(1, np.int64), blank=np.zeros(1), label=np.full(1, -np.inf))
+        return Beams(self.size, 0, (), tree, table, earned, 1, nodes=np.zeros(1, np.int64), blank=np.zeros(1), label=np.full(1, -np.inf),
+                     answers=None if self.neural is None else self.neural.begin())
 
     def step(self, state: Beams, log_probs: np.ndarray) -> Beams:
         """log_probs: [T, V], natural log, each row sums to one. Raises DataError."""
@@ -73,12 +84,18 @@ class CtcBeam:
 
         log_probs, config = checked(log_probs, state.size, first=state.frames), self.config
         fusion = _unguided(config, log_probs.shape[1]).fusion() if self.fusion is None else self.fusion
-        tree, table, earned, count, nodes, blank, label = advance(
-            log_probs, config.beam, _limit(config.token_threshold), _limit(config.beam_threshold),
-            fusion, state.tree, state.table, state.earned, state.count, state.nodes, state.blank, state.label)
+        limits = config.beam, _limit(config.token_threshold), _limit(config.beam_threshold)
+        search, answers = (state.tree, state.table, state.earned, state.count, state.nodes, state.blank, state.label), state.answers
+        if self.neural is None:
+            search = advance(log_probs, *limits, fusion, *search)
+        else:
+            for row in log_probs:
+                search = advance(row[None], *limits, fusion._replace(rows=answers.rows), *search)
+                answers = self.neural.ask(answers, *search[:5])
+        tree, table, earned, count, nodes, blank, label = search
         return replace(state, size=log_probs.shape[1], frames=state.frames + len(log_probs),
                        heard=(*state.heard, log_probs), tree=tree, table=table, earned=earned, count=count,
-                       nodes=nodes, blank=blank, label=label)
+                       nodes=nodes, blank=blank, label=label, answers=answers)
 
     def finish(self, state: Beams) -> list[Hypothesis]:
         """The best hypotheses, best first. The state stays usable: more steps may follow."""
@@ -129,7 +146,8 @@ class CtcBeam:
             return np.arange(len(rows))                            # they are sorted
         lexicon = self.guide.lexicon
         whole = np.arange(len(rows)) if lexicon is None else np.flatnonzero(lexicon.final[rows[:, SPELLED]] | (rows[:, DEPTH] == 0))
-        gains = np.array([ended(self.fusion, row[SPELLED], row[SAID], row[MEANT]) for row in rows[whole]])
+        fusion = self.fusion if state.answers is None else self.fusion._replace(rows=state.answers.rows)
+        gains = np.array([ended(fusion, row[SPELLED], row[SAID], row[MEANT]) for row in rows[whole]])
         ranks = np.logaddexp(state.blank, state.label)[whole] + state.earned[state.nodes[whole]] + gains
         return whole[np.argsort(-ranks, kind="stable")]
 

@@ -18,6 +18,7 @@ from .phrases import Phrases
 if TYPE_CHECKING:
     from ..kernels.fusion import Fusion
     from ..lm.ngram import Ngram
+    from ..lm.rnn import Rnn
 
 
 MOST = 100_000               # prefixes in a beam
@@ -54,11 +55,15 @@ class GuideConfig:
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """An n-gram model, and what its words are in terms of a search."""
+    """A language model, and what its words are in terms of a search."""
 
-    model: Ngram
+    model: Ngram | Rnn                        # a network reads units
     numbers: np.ndarray                       # int32: of each unit [V], or of the word that each state of the lexicon spells [S]
     reads_units: bool
+
+    @property
+    def neural(self) -> bool:
+        return not hasattr(self.model, "automaton")
 
     def ahead(self, lexicon: Lexicon, weight: float, unknown: float) -> np.ndarray:
         """What the likeliest word that may come of each state costs by itself, [S] nats: look-ahead in the trie, as smearing.
@@ -108,18 +113,19 @@ class Guide:
             after = self.lexicon.next[:, within]
             inside += max(0.0, float(np.where(after >= 0, ahead[after] - ahead[:, None], 0.0).max(initial=0.0)))
         most = config.length_bonus + max(config.word_bonus, 0.0) + max(inside, between)
-        kind = fusion.NONE if language is None else fusion.UNITS if language.reads_units else fusion.WORDS
-        model = language.model if language is not None else None
+        model, kind = (None, fusion.NONE) if language is None else (language.model, fusion.WORDS)
+        if language is not None and language.reads_units:
+            kind = fusion.ROWS if language.neural else fusion.UNITS
         return fusion.Fusion(
             self.alphabet.roles, most, inside, float(config.length_bonus), float(config.word_bonus),
             nothing if self.lexicon is None else self.lexicon.next, kind, float(config.lm_weight), float(config.unknown),
             np.zeros(1, np.int32) if language is None else language.numbers, ahead, *((-1, -1) if model is None else (model.unk, model.eos)),
-            fusion.no_model() if model is None else model.automaton,
+            fusion.no_model() if model is None or language.neural else model.automaton, np.zeros((0, 0), np.float32),
             *((nothing, none, none) if phrases is None else (phrases.next, phrases.hopes, phrases.kept)))
 
     def start(self) -> int:
         """The language model's state before the first unit."""
-        return 0 if self.language is None else self.language.model.start()
+        return 0 if self.language is None or self.language.neural else self.language.model.start()
 
     def parts(self, units: Sequence[int]) -> dict[str, float]:
         """The parts of a whole answer's score that are not acoustic, nats; length: the bonuses of units and words."""
@@ -153,14 +159,11 @@ class Guide:
             spelled = self.lexicon.states(units)
             ends = [n for n, unit in enumerate(units) if roles[unit] != INSIDE] + [len(units)]
             said = [int(numbers[spelled[n]]) for n in ends if spelled[n] != 0]
-        state, total = model.start(), 0.0
-        for number in said:
-            gain, state = model.score(state, number)
-            total += self.config.lm_weight * gain - (self.config.unknown if number == model.unk and not self.language.reads_units else 0.0)
-        return total + self.config.lm_weight * model.end(state)
+        unknown = 0.0 if self.language.reads_units else self.config.unknown * said.count(model.unk)
+        return self.config.lm_weight * model.total(said) - unknown
 
 
-def guide(config: GuideConfig, units: Units, words: Sequence[str] = (), lm: Ngram | None = None,
+def guide(config: GuideConfig, units: Units, words: Sequence[str] = (), lm: Ngram | Rnn | None = None,
           phrases: Mapping[str, float] | None = None) -> Guide | None:
     """What these settings ask for; None when that is nothing. Raises ConfigError when the model has not what is asked for, or
     it does not fit.

@@ -14,7 +14,8 @@ from numba import njit
 from .ngram import Automaton, ngram_step
 from .roles import CLOSES, INSIDE, OPENS
 
-NONE, UNITS, WORDS = 0, 1, 2                 # what the language model reads
+NONE, UNITS, WORDS, ROWS = 0, 1, 2, 3        # what the language model reads; ROWS: units, and others ask it (a neural one)
+UNASKED = -1                                 # its state where nobody has asked it yet
 
 
 class Fusion(NamedTuple):
@@ -34,6 +35,7 @@ class Fusion(NamedTuple):
     other: int                               # its number of words that it does not know
     end: int                                 # ... and of the end of a sentence
     model: Automaton
+    rows: np.ndarray                         # float32 [K, U], for ROWS: log-probability of each of its units in each of its states
     phrases: np.ndarray                      # int32 [P, V]: the state after a unit
     hopes: np.ndarray                        # [P] what a phrase under way was given, and gives back if it is none
     kept: np.ndarray                         # [P] and what it keeps if its last word ends here
@@ -58,6 +60,8 @@ def said(fusion, spelled, said, meant, unit):
     if fusion.kind == UNITS:
         gain, said = ngram_step(fusion.model, said, fusion.words[unit])
         gain *= fusion.weight
+    elif fusion.kind == ROWS:
+        gain, said = fusion.weight * fusion.rows[said, fusion.words[unit]], UNASKED
     elif fusion.kind == WORDS:
         if spelled != 0 and fusion.roles[unit] != INSIDE:
             gain, said = word(fusion, spelled, said)
@@ -83,6 +87,8 @@ def ended(fusion, spelled, said, meant):
     gain = fusion.kept[meant] - fusion.hopes[meant]
     if fusion.kind == NONE:
         return gain
+    if fusion.kind == ROWS:
+        return gain + fusion.weight * fusion.rows[said, fusion.end]
     if fusion.kind == WORDS and spelled != 0:
         last, said = word(fusion, spelled, said)
         gain += last - fusion.ahead[spelled]

@@ -57,6 +57,14 @@ class Ngram:
     def end(self, state: int) -> float:
         return self.score(state, self.eos)[0]
 
+    def total(self, numbers: Sequence[int]) -> float:
+        """Log-probability of a sentence with its end, nats."""
+        state, total = self.start(), 0.0
+        for number in numbers:
+            gain, state = self.score(state, number)
+            total += gain
+        return total + self.end(state)
+
     def scores(self, words: Sequence[str]) -> np.ndarray:
         """Of each word of a sentence, and of its end [n + 1]."""
         ids = np.array([*map(self.id, words), self.eos], np.int32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..text import Units
 from ..types import Batch, Loss
+from .tokens import SPACE
 
 BREAK = 0                                     # the number that stands between sentences: the blank's, which no text holds
 AT_ONCE = 64                                  # sentences that are scored together
@@ -57,39 +58,32 @@ class CharRnn(nn.Module):
         return Loss(total, {"characters": total.item()}, len(batch.ids))
 
 
-class RnnState(NamedTuple):
-    """After some characters: the cells, and the log-probability of each next one [V]."""
-
-    cells: States
-    log_probs: np.ndarray
-
-
 class Rnn:
-    """A `LanguageModel` of sentences, each by itself; `batch` takes many steps at once. Numbers are those of `units`, 0 the end."""
+    """A character network as a language model of sentences, each by itself. Numbers are those of `units`, 0 the end."""
+
+    unk, eos = -1, BREAK
 
     def __init__(self, model: CharRnn, units: Units):
         self.model, self.units = model.eval(), units
-        self._started = self.batch([None], [BREAK])[0]
+        self._ids = {SPACE if symbol == " " else symbol: number for number, symbol in enumerate(units.symbols)}
 
-    def start(self) -> RnnState:
-        return self._started
+    def id(self, token: str) -> int:
+        return self._ids.get(token, self.unk)
 
-    def score(self, state: RnnState, unit: int) -> tuple[float, RnnState]:
-        return float(state.log_probs[unit]), self.batch([state], [unit])[0]
-
-    def end(self, state: RnnState) -> float:
-        return float(state.log_probs[BREAK])
+    def knows(self, token: str) -> bool:
+        return token in self._ids
 
     @torch.inference_mode()
-    def batch(self, states: Sequence[RnnState | None], units: Sequence[int]) -> list[RnnState]:
-        """The states after one more unit each."""
-        before = None
-        if states[0] is not None:
-            before = tuple(tuple(torch.cat([s.cells[layer][part] for s in states], 1) for part in (0, 1))
-                           for layer in range(len(self.model.layers)))
-        log_probs, after = self.model(torch.tensor([list(units)]), before)
-        rows = log_probs[0].numpy()
-        return [RnnState(tuple((h[:, b:b + 1], c[:, b:b + 1]) for h, c in after), rows[b]) for b in range(len(units))]
+    def follow(self, states: States | None, numbers: np.ndarray) -> tuple[np.ndarray, States]:
+        """After one more unit each [K]: log-probabilities of the next ones, float32 [K, V], and the states. None: nothing was said."""
+        log_probs, after = self.model(torch.from_numpy(numbers)[None], states)
+        return log_probs[0].numpy(), after
+
+    @torch.inference_mode()
+    def total(self, numbers: Sequence[int]) -> float:
+        """Log-probability of a sentence with its end, nats."""
+        x = torch.tensor([BREAK, *numbers, BREAK])
+        return float(self.model(x[:-1, None])[0][:, 0].gather(1, x[1:, None]).double().sum())
 
     @torch.inference_mode()
     def totals(self, texts: Sequence[str]) -> list[float]:
