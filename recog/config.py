@@ -1,7 +1,7 @@
 """Settings: TOML tables to frozen dataclasses, strictly, with every fault named at once.
 
-A field's type says what is allowed: int, float, bool, str, Literal, X | None, tuple[X, ...], a nested
-dataclass, or a `Component`, whose table names its kind and whose other keys are that part's own settings.
+A field's type says what is allowed: int, float, bool, str, Literal, X | None, tuple[X, ...], a nested dataclass, one of
+several (X | Y, told apart by their `kind`), or a `Component`, whose table names its kind and whose other keys are that part's own settings.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def _value(kind: Any, value: Any, path: str, metadata: Any, faults: list[str]) -
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, path + ".", faults)
     if origin in (Union, types.UnionType):
-        (inner,) = [k for k in get_args(kind) if k is not type(None)]
-        return None if value is None else _value(inner, value, path, metadata, faults)
+        choices = [k for k in get_args(kind) if k is not type(None)]
+        return None if value is None else _value(_choice(choices, value, path, faults), value, path, metadata, faults)
     if origin is Literal:
         if value not in get_args(kind):
             faults.append(f"{path}: unknown value {value!r}{nearest(value, get_args(kind))}")
@@ -140,11 +140,23 @@ def _value(kind: Any, value: Any, path: str, metadata: Any, faults: list[str]) -
             faults.append(f"{path}: must be a list, not {value!r}")
             return ()
         return tuple(_value(get_args(kind)[0], item, f"{path}[{i}]", metadata, faults) for i, item in enumerate(value))
+    if kind is None:
+        return None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind in (int, float, bool, str) and type(value) is not kind or kind is float and not math.isfinite(value):
         faults.append(f"{path}: must be {_NAMES[kind]}, not {value!r}")
     return value
+
+
+def _choice(choices: list[type], value: Any, path: str, faults: list[str]) -> type | None:
+    """Of several dataclasses, the one whose field `kind` may have the value that the table gives it; none given: the first."""
+    if len(choices) == 1 or not isinstance(value, dict) or "kind" not in value:
+        return choices[0]
+    kinds = {kind: cls for cls in choices for kind in get_args(_hints(cls)["kind"])}
+    if value["kind"] not in kinds:
+        faults.append(f"{path}.kind: unknown value {value['kind']!r}{nearest(value['kind'], kinds)}")
+    return kinds.get(value["kind"])
 
 
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}

@@ -14,13 +14,15 @@ from typing import Iterable, Iterator
 
 import numpy as np
 
-from . import audio, manifest
+from . import audio, ink, manifest
 from .augment import channel, speed
 from .errors import DataError, RecogError
 from .experiment import ViewsConfig
 from .features import FeatureConfig, extract
 from .files import digest, digest_of
 from .ledger import say
+from .pen import features as pen
+from .pen.features import InkFeatureConfig
 from .recipe import Recipe
 from .store import shard_path, write_shard
 from .types import Utterance, Waveform
@@ -53,15 +55,15 @@ def prepare(recipe: Recipe, corpus: Path, folder: Path) -> dict:
     facts = recipe.facts(variant)
     if variant:
         say(f"prepare: this is the variant '{variant}': {facts.description}")
-    manifest.write(path, counted(manifest.check(recipe.prepare()(corpus), facts.expect, corpus)))
+    manifest.write(path, counted(manifest.check(recipe.prepare()(corpus), facts.expect, corpus, recipe.config.optional)))
     for split in ("train", recipe.config.dev, *recipe.config.test):
-        if not counts[split]:
+        if not counts[split] and split not in recipe.config.optional:
             raise DataError(f"has no utterance in the split '{split}'", where=corpus, hint="splits are named in recipe.toml")
     say("prepare: " + ", ".join(f"{split} {count}" for split, count in sorted(counts.items())) + " utterances")
     return {"manifest": digest(path), "counts": dict(counts), "variant": variant}
 
 
-def store_features(path: Path, splits: list[str], features: FeatureConfig, views: ViewsConfig, folder: Path) -> dict:
+def store_features(path: Path, splits: list[str], features: FeatureConfig | InkFeatureConfig, views: ViewsConfig, folder: Path) -> dict:
     """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept."""
     utterances = [u for u in manifest.read(path) if u.split in splits]
     parts = [(folder, number, utterances[start:start + SHARD], features, views)
@@ -77,8 +79,8 @@ def store_features(path: Path, splits: list[str], features: FeatureConfig, views
                              hint="run again: what is finished is kept") from None
     else:
         frames = sum(map(_shard, todo))
-    hours = frames * features.step_ms / 3.6e6
-    say(f"features: {len(utterances)} utterances, {hours:.2f} hours with all copies")
+    amount = f"{frames:,} points" if isinstance(features, InkFeatureConfig) else f"{frames * features.step_ms / 3.6e6:.2f} hours"
+    say(f"features: {len(utterances)} utterances, {amount} with all copies")
     return {"utterances": len(utterances)}
 
 
@@ -102,13 +104,27 @@ def _shard(part: tuple) -> int:
     def items() -> Iterator[tuple[str, int, np.ndarray]]:
         nonlocal total
         for utterance in utterances:
-            for view, wave in enumerate(sounds(utterance, features.rate, views)):
-                frames = _frames(utterance, wave, features)
+            for view, frames in enumerate(_views(utterance, features, views)):
                 total += len(frames)
                 yield utterance.id, view, frames
 
     write_shard(folder, number, items())
     return total
+
+
+def _views(utterance: Utterance, features: FeatureConfig | InkFeatureConfig, views: ViewsConfig) -> Iterator[np.ndarray]:
+    """Frames of the utterance as it is, and in training of its changed copies."""
+    if not isinstance(features, InkFeatureConfig):
+        yield from (_frames(utterance, wave, features) for wave in sounds(utterance, features.rate, views))
+        return
+    try:
+        written = ink.read(Path(utterance.source))
+    except DataError as error:
+        raise DataError(f"utterance '{utterance.id}': {error.what}", where=error.where, hint=error.hint) from None
+    yield pen.extract(written, features)
+    if utterance.split == "train":
+        rngs = (np.random.default_rng([views.seed, copy, *utterance.id.encode()]) for copy in range(views.hands))
+        yield from pen.views(written, features, views.ink, rngs)
 
 
 def sounds(utterance: Utterance, rate: int, views: ViewsConfig) -> Iterator[Waveform]:

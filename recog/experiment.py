@@ -12,6 +12,8 @@ from .lm.recipe import LmConfig
 from .lm.rnn import RnnConfig
 from .lm.windows import WindowConfig
 from .models.recognizer import RecognizerConfig
+from .pen.features import InkFeatureConfig
+from .pen.warp import InkWarpConfig
 from .phases import SecondConfig
 from .splice import SpliceConfig
 from .text import UnitsConfig
@@ -24,14 +26,16 @@ class ViewsConfig:
 
     speeds: tuple[float, ...] = (1.0,)           # one copy at each speed; 1.1 is faster and higher
     channels: int = 0                            # more copies, each through a channel drawn from [views.channel]
+    hands: int = 0                               # of ink: more copies, each changed as [views.ink] says
     seed: int = 0
     channel: ChannelConfig = field(default_factory=ChannelConfig)
+    ink: InkWarpConfig = field(default_factory=InkWarpConfig)
 
     def __post_init__(self):
         if not self.speeds and not self.channels:
             raise ValueError("speeds must name at least one speed, or channels be above 0")
-        if any(not 0.5 <= speed <= 2 for speed in self.speeds) or self.channels < 0:
-            raise ValueError("speeds must be from 0.5 to 2, and channels at least 0")
+        if any(not 0.5 <= speed <= 2 for speed in self.speeds) or min(self.channels, self.hands) < 0:
+            raise ValueError("speeds must be from 0.5 to 2, channels and hands at least 0")
 
 
 def _greedy() -> tuple[Component, ...]:
@@ -46,7 +50,7 @@ class Experiment:
     head: Component = component("head", default="ctc")
     decoders: tuple[Component, ...] = field(metadata={"of": "decoder"}, default_factory=_greedy)  # the first goes into the model
     hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
-    features: FeatureConfig = field(default_factory=FeatureConfig)
+    features: FeatureConfig | InkFeatureConfig = field(default_factory=FeatureConfig)
     units: UnitsConfig = field(default_factory=UnitsConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     splice: SpliceConfig = field(default_factory=SpliceConfig)
@@ -63,6 +67,9 @@ class Experiment:
         asking = [d.kind for d in self.decoders if getattr(d.config, "lm", False)]
         if bool(asking) != (self.lm is not None):
             raise ValueError("a decoder with lm = true needs [lm]" if asking else "[lm] needs a decoder with lm = true")
+        ink = isinstance(self.features, InkFeatureConfig)
+        if self.views.hands and not ink or ink and (self.views.channels or self.views.speeds != (1.0,)):
+            raise ValueError("views.speeds and views.channels are for sound, views.hands is for ink")
         if self.train.perturb.warp and (self.features.kind != "logmel" or self.features.energy):
             raise ValueError("train.perturb.warp needs logmel features without energy")
 

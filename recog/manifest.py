@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Container, Iterable, Iterator, Mapping
 
 from .components import nearest
 from .errors import DataError
@@ -66,8 +66,11 @@ def _parse(line: str, where: str) -> Utterance:
     return Utterance(**row)
 
 
-def check(utterances: Iterable[Utterance], expect: dict[str, int], where: object) -> Iterator[Utterance]:
-    """Passes utterances through; raises DataError for a duplicate id, an empty transcript, or a wrong count."""
+def check(utterances: Iterable[Utterance], expect: Mapping[str, int], where: object, optional: Container[str] = ()) -> Iterator[Utterance]:
+    """Passes utterances through; raises DataError for a duplicate id, an empty transcript, or a wrong count.
+
+    optional: splits that need not be there, but if they are, whole.
+    """
     seen: set[str] = set()
     counts: Counter[str] = Counter()
     for utterance in utterances:
@@ -82,6 +85,6 @@ def check(utterances: Iterable[Utterance], expect: dict[str, int], where: object
     if not seen:
         raise DataError("the corpus gave no utterances", where=where, hint="is this the folder that the recipe expects?")
     wrong = [f"{split}: {counts[split]} utterances, expected {number}"
-             for split, number in expect.items() if counts[split] != number]
+             for split, number in expect.items() if counts[split] != number and not (split in optional and not counts[split])]
     if wrong:
         raise DataError("; ".join(wrong), where=where, hint="the corpus is incomplete or of another edition")

@@ -8,7 +8,7 @@ from typing import Any
 
 from .config import plain
 from .experiment import Experiment
-from .files import digest_of
+from .files import digest_of, read_json
 from .recipe import Recipe
 
 
@@ -31,8 +31,14 @@ class Run:
 
     @property
     def splits(self) -> list[str]:
-        config = self.recipe.config
-        return list(dict.fromkeys(["train", config.dev, *config.test]))
+        """What is trained on, the development set, and the test splits that this copy of the corpus has."""
+        return list(dict.fromkeys(["train", *self.scored]))
+
+    @property
+    def scored(self) -> list[str]:
+        config, ended = self.recipe.config, self.home / "prepare" / "done.json"
+        counts = read_json(ended)["result"]["counts"] if config.optional and ended.exists() else {}
+        return [config.dev, *(split for split in config.test if split not in config.optional or counts.get(split))]
 
     @property
     def manifest(self) -> Path:
@@ -45,5 +51,6 @@ class Run:
 
     @property
     def feature_settings(self) -> dict[str, Any]:
-        shaping = replace(self.experiment.features, range_db=0.0, normalize="none", stack=1)    # these are applied on reading
+        later = {"normalize": "none", "stack": 1} | ({} if self.recipe.config.medium == "ink" else {"range_db": 0.0})    # applied on reading
+        shaping = replace(self.experiment.features, **later)
         return {"features": plain(shaping, defaults=False), "views": plain(self.experiment.views, defaults=False), "splits": self.splits}

@@ -43,12 +43,15 @@ class RecipeConfig:
     generated: bool = False                      # prepare makes the corpus itself, in the folder it is given
     dev: str = "dev"                             # the split that stops training
     test: tuple[str, ...] = ("test",)            # the splits that are scored
+    optional: tuple[str, ...] = ()               # those of them that a copy of the corpus may lack
     score: tuple[Literal["word", "char", "phone"], ...] = ("word", "char")   # the first one stops training and is quoted
     fold: str = ""                               # a phone table beside recipe.toml: phones are folded by it before they are scored
     expect: dict[str, int] = field(default_factory=dict)    # utterances per split, as published
     variants: dict[str, VariantConfig] = field(default_factory=dict)
 
     def __post_init__(self):
+        if not set(self.optional) <= set(self.test):
+            raise ValueError("optional may only name splits of test")
         if self.fold and self.score != ("phone",):
             raise ValueError('fold needs score = ["phone"]')
 

@@ -107,7 +107,7 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     path = (folder.parent if inside else recipe.folder) / "RESULTS.md"
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
-        for decoder, units in info["scores"][split].items():
+        for decoder, units in info["scores"].get(split, {}).items():
             figures = f"{units['bits']:.4f} bits a character" if "bits" in units else ", ".join(
                 f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
             where = f"{split} of {made['variant']}" if "variant" in made else split

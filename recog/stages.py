@@ -127,7 +127,7 @@ def _decoders(run: Run, done: dict) -> dict[str, Component]:
 
 def _decode(run: Run, done: dict, device: torch.device) -> Planned:
     decoders = _decoders(run, done)
-    splits = [run.recipe.config.dev, *run.recipe.config.test]
+    splits = run.scored
     inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]}
     if "lm" in done:
         inputs["lm"] = done["lm"]["arpa"]

@@ -43,6 +43,20 @@ class Waveform:
 
 
 @dataclass(frozen=True)
+class Ink:
+    """What a pen wrote, in strokes from pen-down to pen-up, none without a point."""
+
+    strokes: tuple[ndarray, ...]              # float64 [N, 3]: x to the right, y downwards, seconds (NaN: not known)
+
+    @property
+    def points(self) -> ndarray:
+        """All points, one after the other [N, 3]."""
+        from numpy import concatenate
+
+        return concatenate(self.strokes)
+
+
+@dataclass(frozen=True)
 class Batch:
     """Utterances of about one length, padded with zeros to the longest."""
 

@@ -12,6 +12,7 @@ from ..config import Component, component
 from ..errors import ModelError
 from ..features import FeatureConfig
 from ..kernels.predictor import Predictor
+from ..pen.features import InkFeatureConfig
 from ..text import UnitsConfig
 from ..types import Batch, Encoder, Head, Loss
 
@@ -23,7 +24,7 @@ class RecognizerConfig:
     encoder: Component = component("encoder")
     head: Component = component("head", default="ctc")
     decoder: Component = component("decoder", default="greedy")
-    features: FeatureConfig = field(default_factory=FeatureConfig)
+    features: FeatureConfig | InkFeatureConfig = field(default_factory=FeatureConfig)
     units: UnitsConfig = field(default_factory=UnitsConfig)
 
 

@@ -1,0 +1,23 @@
+"""What every format must be: finite coordinates of a size that arithmetic bears, and times that do not run backwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DataError
+
+FARTHEST = 1e7                           # beyond it a coordinate is a mistake, not a place on paper
+
+
+def stroke(rows: np.ndarray, number: int, where: object) -> np.ndarray:
+    """rows [N, 3]; a stroke whose times are missing or run backwards gets none at all. Raises DataError for x and y."""
+    if not np.isfinite(rows[:, :2]).all():
+        raise DataError(f"stroke {number} has a coordinate that is no number", where=where)
+    if len(rows) and abs(rows[:, :2]).max() > FARTHEST:
+        raise DataError(f"stroke {number} has a point {abs(rows[:, :2]).max():.3g} from the origin", where=where,
+                        hint=f"coordinates may go up to {FARTHEST:g}")
+    times = rows[:, 2]
+    if len(rows) and not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+        rows = rows.copy()
+        rows[:, 2] = np.nan
+    return rows

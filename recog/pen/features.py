@@ -1,0 +1,87 @@
+"""Ink to feature frames: normalization, resampling, and one of the front ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, Literal
+
+import numpy as np
+
+from ..types import Ink
+from . import normalize
+from .offsets import offsets
+from .resample import resampled
+from .warp import InkWarpConfig, warped
+
+NOMINAL_HZ = 100                         # points that count as a second where a setting or a figure is given per second
+
+
+@dataclass(frozen=True)
+class InkFeatureConfig:
+    """What is done to a line of ink before a network sees it, in this order."""
+
+    kind: Literal["offsets"] = "offsets"
+    glitches: bool = True                # leave out jumps of the pen, and strokes far from the line
+    slope: bool = True                   # make the baseline level
+    slant: bool = True                   # make letters upright
+    height: bool = True                  # baseline at 0, tops of small letters at -1; else as written, 0 the line's middle
+    resample: Literal["length", "time", "none"] = "length"
+    step: float = 0.2                    # between points: heights of small letters, or seconds
+    place: bool = True                   # y itself too, beside its change
+    normalize: Literal["corpus", "utterance", "mean", "none"] = "corpus"
+    stack: int = 1                       # successive frames joined into one
+
+    range_db = 0.0                       # of sound only
+
+    def __post_init__(self):
+        if self.stack < 1 or not self.step > 0:
+            raise ValueError("stack must be at least 1, and step above 0")
+
+    @property
+    def width(self) -> int:
+        """Values per frame before stacking."""
+        return 3 + self.place
+
+    @property
+    def output_size(self) -> int:
+        """Values per frame as the encoder sees it."""
+        return self.width * self.stack
+
+    @property
+    def step_ms(self) -> float:
+        return 1000 / NOMINAL_HZ
+
+    window_ms = step_ms
+
+    @property
+    def frame_seconds(self) -> float:
+        return self.stack / NOMINAL_HZ
+
+
+def normalized(ink: Ink, config: InkFeatureConfig) -> normalize.Strokes:
+    strokes = list(ink.strokes)
+    for wanted, step in ((config.glitches, normalize.without_glitches), (config.slope, normalize.without_slope),
+                         (config.slant, normalize.without_slant)):
+        strokes = step(strokes) if wanted else strokes
+    if config.height:
+        return normalize.at_unit_height(strokes)
+    middle = np.concatenate(strokes)[:, :2].mean(0)
+    return [np.column_stack([s[:, :2] - middle, s[:, 2]]) for s in strokes]
+
+
+def extract(ink: Ink, config: InkFeatureConfig) -> np.ndarray:
+    """Frames before normalization and stacking, float32 [T, width]."""
+    return _frames(normalized(ink, config), config, config.step)
+
+
+def views(ink: Ink, config: InkFeatureConfig, warp: InkWarpConfig, rngs: Iterator[np.random.Generator]) -> Iterator[np.ndarray]:
+    """Frames of changed copies, one for each generator."""
+    strokes = normalized(ink, config)
+    for rng in rngs:
+        yield _frames(warped(strokes, warp, rng), config, config.step * (1 + rng.uniform(-1, 1) * warp.step))
+
+
+def _frames(strokes: normalize.Strokes, config: InkFeatureConfig, step: float) -> np.ndarray:
+    if config.resample != "none":
+        strokes, _ = resampled(strokes, step, config.resample)
+    return offsets(strokes, config.place)
