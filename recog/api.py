@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import sys
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Callable, Iterable, Iterator
 import numpy as np
 import torch
 
-from . import audio, pronounce
+from . import pronounce, reading
 from .answers import transcript
 from .batching import BatchConfig, pad, plan
 from .components import find, section
@@ -20,10 +19,10 @@ from .config import Component
 from .decode import decode, make
 from .decode.phrases import read as read_phrases
 from .errors import ConfigError, RecogError
-from .features import extract, finish
 from .lmfile import open_guide
 from .modeldir import LoadedModel, load as load_folder, locate
-from .segment import SegmentConfig, segments
+from .reading import Piece
+from .segment import SegmentConfig
 from .streaming import Stream
 from .types import Decoder, Transcript
 
@@ -68,6 +67,7 @@ class _File:
 
     source: str
     id: str
+    between: str                             # what stands between the texts of its segments
     answers: list[list[Transcript] | None] = field(default_factory=list)
     closed: bool = False
     error: RecogError | None = None
@@ -95,13 +95,13 @@ class Transcriber:
             sources = [sources]
         decoder = self._decoder(options)
         waiting: deque[_File] = deque()
-        pieces: list[tuple[_File, int, float, np.ndarray]] = []
+        pieces: list[tuple[_File, int, Piece]] = []
         for source in map(str, sources):
-            file = _File(source, Path(source).stem if source != "-" else "stdin")
+            file = _File(source, Path(source).stem if source != "-" else "stdin", reading.BETWEEN[reading.medium(self.loaded)])
             waiting.append(file)
             try:
-                for start, frames in self._segments(source, options.segment):
-                    pieces.append((file, len(file.answers), start, frames))
+                for piece in reading.pieces(self.loaded, source, options.segment):
+                    pieces.append((file, len(file.answers), piece))
                     file.answers.append(None)
                     if len(pieces) == GROUP:
                         self._answer(pieces, decoder, options)
@@ -128,23 +128,15 @@ class Transcriber:
         units = self.loaded.units.knowing(pronounce.read(lexicon), lexicon)
         return Transcriber(replace(self.loaded, units=units), self.device.type)
 
-    def _segments(self, source: str, config: SegmentConfig) -> Iterator[tuple[float, np.ndarray]]:
-        """(start in seconds, finished frames) of each stretch of speech."""
-        features, rate = self.loaded.config.features, self.loaded.config.features.rate
-        name = "standard input" if source == "-" else source
-        read_from = sys.stdin.buffer.read() if source == "-" else source
-        for segment in segments(audio.blocks(read_from, rate=rate, name=name), config):
-            yield segment.start, finish(extract(segment.waveform, features), features, self.loaded.normalizer)
-
-    def _answer(self, pieces: list[tuple[_File, int, float, np.ndarray]], decoder: Decoder, options: TranscribeOptions) -> None:
+    def _answer(self, pieces: list[tuple[_File, int, Piece]], decoder: Decoder, options: TranscribeOptions) -> None:
         if not pieces:
             return
-        for members in plan(np.array([len(frames) for *_, frames in pieces]), options.batch, None):
+        for members in plan(np.array([len(frames) for *_, (frames, _) in pieces]), options.batch, None):
             chosen = [pieces[i] for i in members]
-            batch = pad([file.id for file, *_ in chosen], [frames for *_, frames in chosen], [()] * len(chosen))
+            batch = pad([file.id for file, *_ in chosen], [frames for *_, (frames, _) in chosen], [()] * len(chosen))
             emissions, n = self.loaded.model.emissions(batch.x.to(self.device), batch.x_len.to(self.device))
-            for (file, number, start, _), rows, length in zip(chosen, emissions.cpu().numpy(), n.tolist()):
-                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, start)
+            for (file, number, (_, where)), rows, length in zip(chosen, emissions.cpu().numpy(), n.tolist()):
+                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, where)
                                         for h in decode(decoder, rows[:length])]
 
     @staticmethod
@@ -203,12 +195,12 @@ def _joined(file: _File, nbest: int) -> Transcript:
     best = [Transcript(file.id, file.source, "", 0.0, {"acoustic": 0.0, "lm": 0.0, "length": 0.0}, (), ())]
     for answers in file.answers:
         pairs = ((head, tail) for head in best for tail in answers)
-        best = [_sum(head, tail) for head, tail in heapq.nlargest(nbest, pairs, key=lambda pair: pair[0].score + pair[1].score)]
+        best = [_sum(head, tail, file.between) for head, tail in heapq.nlargest(nbest, pairs, key=lambda pair: pair[0].score + pair[1].score)]
     return replace(best[0], nbest=tuple(best) if nbest > 1 else ())
 
 
-def _sum(a: Transcript, b: Transcript) -> Transcript:
-    return replace(a, text=f"{a.text} {b.text}".strip(), score=a.score + b.score,
+def _sum(a: Transcript, b: Transcript, between: str) -> Transcript:
+    return replace(a, text=f"{a.text}{between}{b.text}".strip(), score=a.score + b.score,
                    parts={name: a.parts.get(name, 0.0) + b.parts.get(name, 0.0) for name in {**a.parts, **b.parts}},
                    words=a.words + b.words, units=a.units + b.units)
 

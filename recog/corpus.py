@@ -121,7 +121,7 @@ def _views(utterance: Utterance, features: FeatureConfig | InkFeatureConfig, vie
         written = ink.read(Path(utterance.source))
     except DataError as error:
         raise DataError(f"utterance '{utterance.id}': {error.what}", where=error.where, hint=error.hint) from None
-    yield pen.extract(written, features)
+    yield pen.extract(written, features)[0]
     if utterance.split == "train":
         rngs = (np.random.default_rng([views.seed, copy, *utterance.id.encode()]) for copy in range(views.hands))
         yield from pen.views(written, features, views.ink, rngs)

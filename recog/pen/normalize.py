@@ -1,4 +1,5 @@
-"""A line of writing made alike, whoever wrote it: one step, one function. Strokes are [N, 3] (x, y downwards, seconds).
+"""A line of writing made alike, whoever wrote it: one step, one function. Strokes are [N, 3 or more]: x, y downwards, seconds, and what else
+a point carries, which stays with it.
 
 After all steps the baseline is y = 0 and the tops of small letters are at y = -1.
 """
@@ -96,12 +97,12 @@ def at_unit_height(strokes: Strokes) -> Strokes:
     """Scaled and moved: the baseline to y = 0, the corpus line to y = -1, the left end to x = 0."""
     top, base = lines(strokes)
     left = min(s[:, 0].min() for s in strokes)
-    return [np.column_stack([(s[:, 0] - left) / (base - top), (s[:, 1] - base) / (base - top), s[:, 2]]) for s in strokes]
+    return [np.column_stack([(s[:, :2] - (left, base)) / (base - top), s[:, 2:]]) for s in strokes]
 
 
 def moved(strokes: Strokes, matrix: np.ndarray) -> Strokes:
     """x and y of each point multiplied by a matrix [2, 2]."""
-    return [np.column_stack([s[:, :2] @ matrix.T, s[:, 2]]) for s in strokes]
+    return [np.column_stack([s[:, :2] @ matrix.T, s[:, 2:]]) for s in strokes]
 
 
 def _reach(strokes: Strokes) -> float:

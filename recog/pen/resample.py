@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def resampled(strokes: list[np.ndarray], step: float, by: str = "length") -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Strokes with a point every `step` (a length; or seconds, by = "time"), the last point of each kept; and for each new point,
-    between which old ones of the stroke it lies (a number of a point, with a fraction).
+def resampled(strokes: list[np.ndarray], step: float, by: str = "length") -> list[np.ndarray]:
+    """Strokes with a point every `step` (a length; or seconds, by = "time"), the first and last point of each kept. All columns are interpolated.
 
-    Without times, a stroke is resampled by length as if 100 points took a second.
+    Without times, a stroke is resampled by time as if 100 points took a second.
     """
-    new, places = [], []
+    new = []
     for s in strokes:
         at = _along(s, by)
         count = max(1, round(at[-1] / step))
@@ -20,8 +19,7 @@ def resampled(strokes: list[np.ndarray], step: float, by: str = "length") -> tup
         low = np.minimum(index.astype(int), max(len(s) - 2, 0))
         part = (index - low)[:, None]
         new.append(s[low] * (1 - part) + s[np.minimum(low + 1, len(s) - 1)] * part)
-        places.append(index)
-    return new, places
+    return new
 
 
 def _along(stroke: np.ndarray, by: str) -> np.ndarray:

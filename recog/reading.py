@@ -1,0 +1,65 @@
+"""A file as pieces that a model can hear or read: stretches of sound, or lines of ink; and where in the file their frames lie."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple
+
+import numpy as np
+
+from . import audio, ink
+from .errors import ConfigError
+from .features import extract, finish
+from .modeldir import LoadedModel
+from .pen import features as pen
+from .pen.features import InkFeatureConfig
+from .pen.layout import lines_of
+from .segment import SegmentConfig, segments
+from .types import Ink
+
+BETWEEN = {"audio": " ", "ink": "\n"}        # what stands between the texts of two pieces
+
+
+class Piece(NamedTuple):
+    frames: np.ndarray                       # [T, D], as the encoder wants them
+    where: Callable[[int], float]            # of a row of log-probabilities: the second, or the number of the point, at which it begins
+
+
+def medium(loaded: LoadedModel) -> str:
+    return "ink" if isinstance(loaded.config.features, InkFeatureConfig) else "audio"
+
+
+def pieces(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:
+    """source: a file, or '-', standard input. Raises DataError."""
+    if medium(loaded) == "ink":
+        return _lines(loaded, source)
+    return _stretches(loaded, source, config)
+
+
+def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:
+    features = loaded.config.features
+    name = "standard input" if source == "-" else source
+    read_from = sys.stdin.buffer.read() if source == "-" else source
+    for segment in segments(audio.blocks(read_from, rate=features.rate, name=name), config):
+        start = segment.start
+        yield Piece(finish(extract(segment.waveform, features), features, loaded.normalizer), lambda frame, start=start: start + loaded.seconds(frame))
+
+
+def _lines(loaded: LoadedModel, source: str) -> Iterator[Piece]:
+    """From the top of the page down."""
+    if source == "-":
+        raise ConfigError("ink is read from files, not from standard input", where=source)
+    config, page = loaded.config.features, ink.read(Path(source))
+    firsts = np.cumsum([0, *map(len, page.strokes)])
+    for line in lines_of(list(page.strokes)):
+        numbers = np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in line])      # in the file
+        frames, ends = pen.extract(Ink(tuple(page.strokes[i] for i in line)), config)
+        begins = np.append(0, np.round(ends).astype(int) + 1)                              # in the line: where each frame begins
+        per_row = config.stack * loaded.model.encoder.subsampling
+
+        def where(row: int, begins=begins, numbers=numbers) -> float:
+            at = begins[min(row * per_row, len(begins) - 1)]
+            return float(numbers[at] if at < len(numbers) else numbers[-1] + 1)
+
+        yield Piece(finish(frames, config, loaded.normalizer), where)
