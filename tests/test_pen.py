@@ -190,7 +190,7 @@ def test_the_25_features_are_what_loops_say(seed):
 @given(st.integers(0, 10000))
 def test_a_cubic_curve_is_found_again(seed):
     rng = np.random.default_rng(seed)
-    corners = np.array([[0, 0], [1, 0], [2, 0], [3, 0]]) + rng.uniform(-0.6, 0.6, (4, 2))
+    corners = np.array([[0, 0], [1, 0], [2, 0], [3, 0]]) + rng.uniform(-0.3, 0.3, (4, 2))
     s = np.linspace(0, 1, 40)[:, None]
     way = (1 - s) ** 3 * corners[0] + 3 * s * (1 - s) ** 2 * corners[1] + 3 * s * s * (1 - s) * corners[2] + s ** 3 * corners[3]
     rows, ends = bezier.fit(np.column_stack([way, 0.1 + 2 * s]), 0.05)
