@@ -1,15 +1,15 @@
 """Splicing: new training utterances from words of old ones, said by the same speaker.
 
 A small corpus says few sentences, and a network learns them by heart. Cut into words and put together anew, it says
-endlessly many: in the second phase of a training, by the ear of the first. Cuts are made at the quietest frame between
-two words, where a splice is heard least.
+endlessly many: in the second phase of a training, by the ear of the first. Cuts are made between two words where a splice
+is noticed least: at the quietest frame, or where the pen goes furthest to the right.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import Mapping, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -65,12 +65,14 @@ class Splicer:
         return drawn, tuple(self.units.encode(" ".join(word.text for word in drawn)))
 
 
-def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[Utterance], heard: Mapping[str, np.ndarray]) -> Splicer:
-    """heard: log-probabilities [T', V] of each utterance's first view, by a model that tells words apart."""
+def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[Utterance], heard: Mapping[str, np.ndarray],
+         noticed: Callable[[np.ndarray], np.ndarray]) -> Splicer:
+    """heard: log-probabilities [T', V] of each utterance's first view, by a model that tells words apart. noticed: how much a cut before
+    each of the frames [T, D] is [T]."""
     words: dict[str, list[Word]] = defaultdict(list)
     for u in utterances:
         try:
-            found = cut(u, units, heard[u.id], store.frames(u.id))
+            found = cut(u, units, heard[u.id], noticed(store.frames(u.id)))
         except DataError:
             continue                     # too short for its text: left whole
         shortest = min(store.length(u.id, view) for view in range(store.views(u.id))) / len(store.frames(u.id)) * len(heard[u.id])
@@ -79,17 +81,21 @@ def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[
     return Splicer(config, {speaker: found for speaker, found in words.items() if found}, units)
 
 
-def cut(utterance: Utterance, units: Units, log_probs: np.ndarray, frames: np.ndarray) -> list[Word]:
-    """The words of an utterance. log_probs [T', V] of a model that tells words apart, frames [T, D]: log energies."""
+def loudness(frames: np.ndarray) -> np.ndarray:
+    """Of log energies [T, D], averaged over some frames [T]."""
+    return np.convolve(np.pad(frames.mean(1), SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, mode="valid")
+
+
+def cut(utterance: Utterance, units: Units, log_probs: np.ndarray, noticed: np.ndarray) -> list[Word]:
+    """The words of an utterance. log_probs [T', V] of a model that tells words apart; noticed [T]: how much a cut before each frame is."""
     labels = units.encode(utterance.text)
     spans = best_path(checked(log_probs), labels).spans
-    scale = len(frames) / len(log_probs)
-    loudness = np.convolve(np.pad(frames.mean(1), SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, mode="valid")
+    scale = len(noticed) / len(log_probs)
     borders = [0]
     words = units.groups(labels)
     for before, after in zip(words, words[1:]):
-        first, last = (min(int(at * scale), len(frames) - 1) for at in (spans[before[-1]][0], spans[after[0]][1]))
-        borders.append(first + int(loudness[first:max(last, first + 1)].argmin()))
-    borders.append(len(frames))
-    return [Word(text, utterance.id, a / len(frames), b / len(frames))
+        first, last = (min(int(at * scale), len(noticed) - 1) for at in (spans[before[-1]][0], spans[after[0]][1]))
+        borders.append(first + int(noticed[first:max(last, first + 1)].argmin()))
+    borders.append(len(noticed))
+    return [Word(text, utterance.id, a / len(noticed), b / len(noticed))
             for text, a, b in zip(utterance.text.split(), borders, borders[1:])]

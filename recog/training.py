@@ -16,6 +16,7 @@ from .features import Normalizer, limited
 from .files import digest
 from .ledger import say
 from .models.recognizer import Recognizer, build
+from .pen.features import InkFeatureConfig, to_the_right
 from .perturb import PerturbConfig
 from .phases import SECOND, Phase, phases, train_phases
 from .plan import Run
@@ -95,7 +96,9 @@ class Material:
     def splices(self, model: Recognizer) -> splice.Splicer:
         """Words of the training set, cut where the model hears them end."""
         whole = self.examples(model, "train", self.experiment.train, PerturbConfig())
-        return splice.make(self.experiment.splice, self.units, self.store, self.utterances["train"], emissions(model, whole))
+        features = self.experiment.features
+        noticed = (lambda frames: -to_the_right(frames, features)) if isinstance(features, InkFeatureConfig) else splice.loudness
+        return splice.make(self.experiment.splice, self.units, self.store, self.utterances["train"], emissions(model, whole), noticed)
 
     def _refuse_unfit(self, rows: list[Example], model: Recognizer) -> None:
         """Raises DataError when an utterance has frames out of the encoder from which the head cannot learn its labels."""

@@ -12,7 +12,7 @@ from oracles import close
 from recog.pen import bezier, classic, normalize
 from recog.pen.delayed import without_delayed
 from recog.pen.extrema import turns
-from recog.pen.features import InkFeatureConfig, extract, normalized, views
+from recog.pen.features import InkFeatureConfig, extract, normalized, to_the_right, views
 from recog.pen.layout import lines_of
 from recog.pen.offsets import offsets
 from recog.pen.resample import resampled
@@ -280,6 +280,15 @@ def test_nothing_changed_is_the_line_itself():
     for wrong in ({"drop": 1.0}, {"shear": -0.1}, {"wavelength": 0.0}):
         with pytest.raises(ValueError):
             InkWarpConfig(**wrong)
+
+
+@pytest.mark.parametrize("kind", ["offsets", "classic", "bezier"])
+def test_between_words_the_pen_goes_furthest_to_the_right(kind):
+    config, ink = InkFeatureConfig(kind=kind), written("nvo  lin")
+    frames, ends = extract(ink, config)
+    first_of_second = sum(len(s) for s in ink.strokes if s[:, 0].max() < 100 + 30 * 4)      # points of the first word
+    at = int(to_the_right(frames, config).argmax())
+    assert ends[at - 1] < first_of_second <= ends[at]
 
 
 # --- a page ---

@@ -11,7 +11,7 @@ from recog.errors import ConfigError
 from recog.examples import Example, Examples
 from recog.experiment import Experiment
 from recog.features import FeatureConfig
-from recog.splice import SpliceConfig, Splicer, Word, cut, make
+from recog.splice import loudness, SpliceConfig, Splicer, Word, cut, make
 from recog.store import Store, write_shard
 from recog.text import BLANK, Units
 from recog.types import Utterance
@@ -32,7 +32,7 @@ def test_words_are_cut_where_it_is_quiet():
     frames[5:10] = -1.0
     frames[6:9] = -5.0                                                                # quietest, averaged over five, at 7
     utterance = Utterance("u", "train", "u.wav", "A BC")
-    assert cut(utterance, UNITS, log_probs, frames) == [Word("A", "u", 0.0, 7 / 20), Word("BC", "u", 7 / 20, 1.0)]
+    assert cut(utterance, UNITS, log_probs, loudness(frames)) == [Word("A", "u", 0.0, 7 / 20), Word("BC", "u", 7 / 20, 1.0)]
 
 
 def test_a_draw_keeps_to_the_speaker_and_spells_what_it_drew():
@@ -103,7 +103,7 @@ def test_words_that_are_cut_too_short_to_be_learned_are_not_used(tmp_path, quiet
     log_probs[np.arange(20), path] = np.log(0.96)
     write_shard(tmp_path, 0, [("u", 0, frames)])
     utterance = Utterance("u", "train", "u.wav", "AB C", speaker="ann")
-    found = make(SpliceConfig(share=1.0), UNITS, Store(tmp_path), [utterance], {"u": log_probs})
+    found = make(SpliceConfig(share=1.0), UNITS, Store(tmp_path), [utterance], {"u": log_probs}, loudness)
     assert [word.text for word in found.words["ann"]] == kept
 
 

@@ -97,3 +97,8 @@ def _frames(strokes: normalize.Strokes, config: InkFeatureConfig, step: float) -
         strokes = resampled(strokes, step, config.resample)
     frames = classic.features(strokes, hats) if config.kind == "classic" else offsets(strokes, config.place)
     return frames, np.concatenate(strokes)[:, 3]
+
+
+def to_the_right(frames: np.ndarray, config: InkFeatureConfig) -> np.ndarray:
+    """How far the pen goes to the right into each of the frames [T, width]; between words that is furthest [T]."""
+    return np.diff(frames[:, 3], prepend=frames[:1, 3]) if config.kind == "classic" else frames[:, 0]
