@@ -58,7 +58,7 @@ def transcribe(
     phrases: Annotated[Optional[str], typer.Option(metavar="FILE", help="Names and words to listen for, one to a line.")] = None,
     boost: Annotated[Optional[float], typer.Option(help="Nats that each letter of the phrases gains.")] = None,
     lexicon: Annotated[Optional[str], typer.Option(metavar="FILE", help="More words and their phones, in the CMU format.")] = None,
-    output_dir: Annotated[Optional[Path], typer.Option(help="Write one file per input into this folder.")] = None,
+    output_dir: Annotated[Optional[Path], typer.Option("--output-dir", "-o", help="Write one file per input into this folder.")] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
     rate: Annotated[Optional[int], typer.Option(help="Samples a second of the stream; default: the model's.")] = None,
@@ -68,29 +68,29 @@ def transcribe(
     """Write down what is said in each file, or in a stream while it is heard."""
     options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight, "length_bonus": length_bonus,
                "phrases": phrases, "boost": boost, "lexicon": lexicon}
+    from recog.bulk import check_options, transcribe_files
+    from recog.live import transcribe_stream
+
+    check_options(stream, rate, output_dir, skip_existing)
     if stream:
-        from recog.live import transcribe_stream
-
         raise typer.Exit(transcribe_stream(files, model, format, options, rate, device))
-    from recog.bulk import transcribe_files
-
     raise typer.Exit(transcribe_files(files, model, format, options, output_dir, skip_existing, force, device))
 
 
 @app.command()
 def align(
-    sound: Annotated[str, typer.Argument(metavar="AUDIO", help="A sound file, a folder or pattern of them, or a manifest (.jsonl).")],
+    sound: Annotated[str, typer.Argument(metavar="FILE", help="A sound or ink file, a folder or pattern of them, or a manifest (.jsonl).")],
     text: Annotated[Optional[str], typer.Argument(help="The words, a .txt file; for several sounds .tsv, .trn or .jsonl: text by id.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = "english_small",
-    format: Annotated[str, typer.Option("--format", "-f", help="ctm, textgrid, json or tsv.")] = "ctm",
+    format: Annotated[Optional[str], typer.Option("--format", "-f", help="ctm, textgrid, json or tsv; default: ctm, of ink tsv.")] = None,
     method: Annotated[str, typer.Option(help="posterior (all paths, by their probability) or best (the best path).")] = "posterior",
     output: Annotated[Optional[Path], typer.Option("--output", "-o", help="A file, or for TextGrids of several sounds a folder.")] = None,
     score: Annotated[Optional[Path], typer.Option(help="TIMIT's .phn file, or a folder of them: show how far boundaries are off.")] = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Find where each word and unit of a known text lies in its recording."""
-    from recog.alignment import align_files
+    """Find where each word and unit of a known text lies in its recording, or in its ink."""
+    from recog.aligntool import align_files
 
     raise typer.Exit(align_files(sound, text, model, format, method, output, score, device, force))
 

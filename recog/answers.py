@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Callable
 
 from .modeldir import LoadedModel
@@ -14,3 +15,10 @@ def transcript(loaded: LoadedModel, id: str, source: str, found: Hypothesis, whe
     spans = tuple(Span(units.symbols[unit], where(a), where(b), confidence)
                   for unit, (a, b), confidence in zip(found.units, found.spans, found.confidence))
     return Transcript(id, source, units.decode(found.units), found.score, found.parts, units.words(spans), spans)
+
+
+def joined(a: Transcript, b: Transcript, between: str) -> Transcript:
+    """Two pieces of one file. `between`: what stands between their texts."""
+    return replace(a, text=f"{a.text}{between}{b.text}".strip(), score=a.score + b.score,
+                   parts={name: a.parts.get(name, 0.0) + b.parts.get(name, 0.0) for name in {**a.parts, **b.parts}},
+                   words=a.words + b.words, units=a.units + b.units)

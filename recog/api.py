@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import itertools
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from . import pronounce, reading
-from .answers import transcript
+from .answers import joined, transcript
 from .batching import BatchConfig, pad, plan
 from .components import find, section
 from .config import Component
@@ -21,6 +21,7 @@ from .decode.phrases import read as read_phrases
 from .errors import ConfigError, RecogError
 from .lmfile import open_guide
 from .modeldir import LoadedModel, load as load_folder, locate
+from .nbest import once
 from .reading import Piece
 from .segment import SegmentConfig
 from .streaming import Stream
@@ -51,6 +52,8 @@ class TranscribeOptions:
             raise ValueError("nbest must be at least 1")
         if self.boost is not None and self.phrases is None:
             raise ValueError("boost is for phrases: name a file of them (--phrases)")
+        if self.lm == "none" and self.lm_weight is not None:
+            raise ValueError("lm_weight is for a language model, and lm is none")
 
 
 def options_of(values: dict[str, Any]) -> TranscribeOptions:
@@ -191,18 +194,12 @@ def _device(name: str) -> torch.device:
 
 
 def _joined(file: _File, nbest: int) -> Transcript:
-    """A file's segments as one transcript; the n best of the whole are the best sums of scores."""
+    """A file's segments as one transcript; the n best of the whole are the best sums of scores, each text once."""
     best = [Transcript(file.id, file.source, "", 0.0, {"acoustic": 0.0, "lm": 0.0, "length": 0.0}, (), ())]
     for answers in file.answers:
-        pairs = ((head, tail) for head in best for tail in answers)
-        best = [_sum(head, tail, file.between) for head, tail in heapq.nlargest(nbest, pairs, key=lambda pair: pair[0].score + pair[1].score)]
+        pairs = sorted(itertools.product(best, answers), key=lambda pair: -(pair[0].score + pair[1].score))
+        best = list(itertools.islice(once(joined(head, tail, file.between) for head, tail in pairs), nbest))
     return replace(best[0], nbest=tuple(best) if nbest > 1 else ())
-
-
-def _sum(a: Transcript, b: Transcript, between: str) -> Transcript:
-    return replace(a, text=f"{a.text}{between}{b.text}".strip(), score=a.score + b.score,
-                   parts={name: a.parts.get(name, 0.0) + b.parts.get(name, 0.0) for name in {**a.parts, **b.parts}},
-                   words=a.words + b.words, units=a.units + b.units)
 
 
 def load(model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Transcriber:

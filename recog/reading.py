@@ -33,7 +33,9 @@ def medium(loaded: LoadedModel) -> str:
 def pieces(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:
     """source: a file, or '-', standard input. Raises DataError."""
     if medium(loaded) == "ink":
-        return _lines(loaded, source)
+        if source == "-":
+            raise ConfigError("ink is read from files, not from standard input", where=source)
+        return lines_of_ink(loaded, ink.read(Path(source)))
     return _stretches(loaded, source, config)
 
 
@@ -46,11 +48,9 @@ def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Itera
         yield Piece(finish(extract(segment.waveform, features), features, loaded.normalizer), lambda frame, start=start: start + loaded.seconds(frame))
 
 
-def _lines(loaded: LoadedModel, source: str) -> Iterator[Piece]:
+def lines_of_ink(loaded: LoadedModel, page: Ink) -> Iterator[Piece]:
     """From the top of the page down."""
-    if source == "-":
-        raise ConfigError("ink is read from files, not from standard input", where=source)
-    config, page = loaded.config.features, ink.read(Path(source))
+    config = loaded.config.features
     firsts = np.cumsum([0, *map(len, page.strokes)])
     for line in lines_of(list(page.strokes)):
         numbers = np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in line])      # in the file

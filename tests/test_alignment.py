@@ -13,8 +13,9 @@ from test_decode import kinds, random_log_probs, run_spans, scored_paths, seeds
 from test_streaming import bursts, saved
 
 import recog
-from recog import alignment, audio, manifest, modeldir, phn
-from recog.alignment import align, align_files
+from recog import alignment, aligntool, audio, manifest, modeldir, phn
+from recog.alignment import align
+from recog.aligntool import align_files
 from recog.decode.align import best_path
 from recog.decode.posterior import edges, occupancies, path_durations
 from recog.errors import DataError, RecogError
@@ -139,7 +140,7 @@ def test_a_border_between_frames_lies_between_the_middles_of_their_windows(lette
     """Features of 25 ms every 10 ms, two joined: output frame 3 stands for 67.5 to 87.5 ms."""
     rows = np.full((10, 9), 1e-9)
     rows[:4, 2], rows[4:, 3] = 1.0, 1.0
-    monkeypatch.setattr(alignment, "_log_probs", lambda loaded, wave: np.log(rows / rows.sum(1, keepdims=True)))
+    monkeypatch.setattr(alignment, "log_probs_of", lambda loaded, frames: np.log(rows / rows.sum(1, keepdims=True)))
     for found in align(recog.load(letters).loaded, Waveform(np.zeros(3440, np.float32), 16000), "AB").values():
         assert [(u.text, pytest.approx(u.start, abs=1e-6), pytest.approx(u.end, abs=1e-6)) for u in found.units] \
             == [("A", 0.0, 0.0875), ("B", 0.0875, 0.215)]
@@ -207,7 +208,7 @@ def test_formats_of_one_sound(letters, tmp_path, capsys):
     audio.write(tmp_path / "s.wav", Waveform(bursts(1.0).astype(np.float32) / 32768, 16000))
     (tmp_path / "s.txt").write_text("BAD\n CAB\n")
     shown = {}
-    for format in alignment.FORMATS:
+    for format in aligntool.FORMATS:
         assert align_files(str(tmp_path / "s.wav"), str(tmp_path / "s.txt"), str(letters), format) == 0
         shown[format] = capsys.readouterr().out
     (row,) = json.loads(shown["json"])
@@ -267,7 +268,7 @@ def test_a_known_alignment_has_known_errors(home, monkeypatch, capsys):
         return np.log(probs / probs.sum(1, keepdims=True))
 
     for late, shares in ((0.0, ("100.0", "100.0", "100.0")), (0.018, ("0.0", "100.0", "100.0"))):
-        monkeypatch.setattr(alignment, "_log_probs", lambda loaded, wave: rows(late))
+        monkeypatch.setattr(alignment, "log_probs_of", lambda loaded, frames: rows(late))
         assert align_files(str(home / "data"), None, str(home / "phones"), score=home / "data") == 0
         head, posterior, best, last = capsys.readouterr().out.splitlines()
         assert head.split()[:6] == ["10", "ms", "20", "ms", "25", "ms"] and last.startswith("8 boundaries in 2 files")
@@ -281,10 +282,10 @@ def test_the_phones_are_found_beside_the_sound_or_at_its_place_elsewhere(home, t
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "sa1.PHN").write_text("0 100 h#\n")
     (tmp_path / "one.phn").write_text("0 100 h#\n")
-    item = alignment.items(str(home / "data"), None, print)[0]
-    assert item.id == "x-sa1" and alignment._phn_of(item, home / "data") == home / "data" / "x" / "sa1.phn"
-    assert alignment._phn_of(item, tmp_path) == tmp_path / "x" / "sa1.PHN"
-    assert alignment._phn_of(item, tmp_path / "one.phn") == tmp_path / "one.phn"
+    item = aligntool.items(str(home / "data"), None, print)[0]
+    assert item.id == "x-sa1" and aligntool._phn_of(item, home / "data") == home / "data" / "x" / "sa1.phn"
+    assert aligntool._phn_of(item, tmp_path) == tmp_path / "x" / "sa1.PHN"
+    assert aligntool._phn_of(item, tmp_path / "one.phn") == tmp_path / "one.phn"
 
 
 @pytest.mark.parametrize(("text", "message"), [("0 10 a\n10 x b\n", ":2: is not 'start end phone'"), ("", "holds no phones"),

@@ -96,6 +96,7 @@ FAULTS = {
     "no data": ("hello\n", "is no ARPA file"),
     "empty": ("", "is no ARPA file"),
     "bad count": (GOOD.replace("ngram 2=3", "ngram 2=x"), "line 3: 'ngram 2=x' stands where 'ngram 2=COUNT' should be"),
+    "a count of many digits": (GOOD.replace("ngram 1=5", "ngram 1=" + "9" * 5000), "line 2: 'ngram 1=9+' stands where"),
     "counts out of order": (GOOD.replace("ngram 2=3", "ngram 3=3"), "line 3: 'ngram 3=3' stands where"),
     "no counts": (GOOD.replace("ngram 1=5\nngram 2=3\n", ""), "line 3: the file says no counts"),
     "cut in the header": (GOOD[:17], "line 2: .*should be .*cut short"),

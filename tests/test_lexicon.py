@@ -66,6 +66,18 @@ def test_a_narrow_beam_over_a_long_input_writes_only_words_in_any_chunks():
     assert decoder.finish(state)[0].units == found[0].units
 
 
+def test_frames_that_nothing_of_the_lexicon_fits_are_named():
+    log_probs = draw(3, 6)
+    log_probs[2:4] = np.log([[1e-300, 1.0, 1e-300, 1e-300]])
+    log_probs[2:4][log_probs[2:4] < -1] = -np.inf               # a space begins no word
+    decoder = beam(beam=8)
+    for parts in (1, 3):
+        with pytest.raises(DataError, match="nothing that the lexicon allows has a probability above zero in frames"):
+            state = decoder.begin()
+            for part in np.array_split(log_probs, parts):
+                state = decoder.step(state, part)
+
+
 def test_the_trie_spells_each_word_and_nothing_else():
     lexicon = build(WORDS, ALPHABET)
 

@@ -20,6 +20,7 @@ from recog import lmtool
 from recog.errors import ConfigError, DataError
 from recog.lm import arpa, tokens
 from recog.lm.kneser_ney import KneserNeyConfig, train
+from recog.lm.recipe import LmConfig
 
 GUTENBERG = Path(__file__).parents[2] / "shared" / "data" / "text" / "gutenberg"
 
@@ -211,10 +212,13 @@ def test_texts_that_are_refused(text, what):
         train(text, KneserNeyConfig(2, discount_fallback=True))
 
 
-@pytest.mark.parametrize("settings", [{"order": 0}, {"order": 2, "prune": (0, 0, 1)}, {"order": 3, "prune": (1,)}, {"order": 3, "prune": (0, 2, 1)}])
+@pytest.mark.parametrize("settings", [{"order": 0}, {"order": 100000}, {"order": 2, "prune": (0, 0, 1)}, {"order": 3, "prune": (1,)}, {"order": 3, "prune": (0, 2, 1)}])
 def test_settings_that_are_refused(settings):
     with pytest.raises(ValueError):
         KneserNeyConfig(**settings)
+    if "prune" not in settings:
+        with pytest.raises(ValueError, match="order must be"):
+            LmConfig(**settings)
 
 
 # --- units and the command line ---
@@ -274,6 +278,26 @@ def test_a_limited_vocabulary(tmp_path, capsys):
     recog(capsys, "train", tmp_path / "text", "-o", tmp_path / "lm.arpa", "--discount-fallback", "--limit-vocabulary", tmp_path / "known")
     model = arpa.read(tmp_path / "lm.arpa")
     assert set(model.words) == {"<unk>", "<s>", "</s>", "w1", "w2", "w3"}
+    (tmp_path / "known").write_text("\n")
+    with pytest.raises(DataError, match="known: holds no words"):
+        recog(capsys, "train", tmp_path / "text", "-o", tmp_path / "new.arpa", "--discount-fallback", "--limit-vocabulary", tmp_path / "known")
+
+
+def test_a_text_without_a_line_is_named(tmp_path, capsys):
+    (tmp_path / "text").write_text("a b\n")
+    (tmp_path / "empty").write_text("")
+    recog(capsys, "train", tmp_path / "text", "-o", tmp_path / "lm.arpa", "--order", 2, "--discount-fallback")
+    with pytest.raises(DataError, match="empty: there is no text to score"):
+        recog(capsys, "score", tmp_path / "lm.arpa", tmp_path / "empty")
+    assert recog(capsys, "score", tmp_path / "lm.arpa", tmp_path / "empty", tmp_path / "text") == recog(capsys, "score", tmp_path / "lm.arpa", tmp_path / "text")
+
+
+def test_info_refuses_what_no_search_could_use(tmp_path, capsys):
+    (tmp_path / "orphan.arpa").write_text(
+        "\\data\\\nngram 1=4\nngram 2=1\nngram 3=1\n\n\\1-grams:\n-1\t<unk>\n-1\t<s>\n-1\t</s>\n-1\ta\n\n"
+        "\\2-grams:\n-1\t<s> a\n\n\\3-grams:\n-1\ta a a\n\n\\end\\\n")
+    with pytest.raises(DataError, match="orphan.arpa: the 3-gram 'a a a' has a context that is no n-gram itself"):
+        recog(capsys, "info", tmp_path / "orphan.arpa")
 
 
 def test_programs_of_kenlm_that_are_missing(tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ def test_a_run_is_scored_by_every_custom(tmp_path, mine, corpus):
     table = run(mine, corpus, tmp_path / "exp", record=True)
     assert "PER strict* %" in table and "PER free-sil %" in table and "PER merged-sil %" in table and "* is the custom" in table
     folder = tmp_path / "exp" / "mine" / "ctc"
+    assert (folder / "score" / "fold.txt").read_text() == TABLE                   # where `recog lm tune` looks for it
     scores = json.loads((folder / "model" / "model.json").read_text())["scores"]["test"]["greedy"]["phone"]
     assert set(scores["customs"]) == {"strict", "free-sil", "merged-sil"} and scores["quoted"] == "strict"
     assert scores["tokens"] == 7 and scores["error_rate"] == scores["customs"]["strict"]["error_rate"]     # 21, 10: two is left out

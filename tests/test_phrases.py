@@ -34,7 +34,8 @@ def test_a_file_of_phrases(tmp_path):
     file = tmp_path / "names.txt"
     file.write_text("  Ann   Smith\nBob\t2\n\nEve\t-0.5\n", encoding="utf-8")
     assert read(file) == {"Ann Smith": 1.0, "Bob": 2.0, "Eve": -0.5}
-    for wrong, message in (("Ann\tmuch\n", "line 1: 'much' is not a number"), ("\n \n", "holds no phrase"), ("Ann\tinf\n", "line 1: 'inf'")):
+    for wrong, message in (("Ann\tmuch\n", "line 1: 'much' is not a number"), ("\n \n", "holds no phrase"), ("Ann\tinf\n", "line 1: 'inf'"),
+                           ("Ann\n" + "a b " * 2500 + "\n", "line 2: the phrase has 9,999 letters")):
         file.write_text(wrong, encoding="utf-8")
         with pytest.raises(DataError, match=message):
             read(file)
@@ -62,6 +63,10 @@ def test_a_word_that_nobody_told_the_lexicon(tmp_path):
     assert PHONES.decode(decode(make(component, PHONES, ()), log_probs)[0].units) != "NAT"
     assert taught.decode(decode(make(component, taught, ()), log_probs)[0].units) == "NAT"
     assert taught.lexicon["AT"] == (("AE", "T"), ("T", "AE")) and "NAT" not in PHONES.lexicon
+    stressed = {"ANNA": (("AE1", "N", "AE0"), ("AE2", "N", "AE"))}
+    assert PHONES.knowing(stressed, file).lexicon["ANNA"] == (("AE", "N", "AE"),)
+    with pytest.raises(DataError, match="the phone 'AE1' of 'ANNA'"):                 # this model tells stress apart
+        Units("phone", [BLANK, " ", "AE0", "N"], lexicon={"AN": (("AE0", "N"),)}).knowing(stressed, file)
     with pytest.raises(DataError, match="the phone 'NG' of 'ANG' is none of the model's: AE N T"):
         PHONES.knowing({"ANG": (("AE", "NG"),)}, file)
     with pytest.raises(ConfigError, match="writes char units, and needs no lexicon"):

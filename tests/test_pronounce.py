@@ -56,7 +56,7 @@ def test_a_word_that_the_dictionary_lacks_is_named(units):
         units.encode("MAY JUNE", where="u1")
 
 
-@pytest.mark.parametrize("text, complaint", [("A\n", "line 1: 'A' has no phones"), (";;; none\n", "no words")])
+@pytest.mark.parametrize("text, complaint", [("A\n", "line 1: 'A' has no phones"), ("A EY\n(2) EY EY\n", "line 2: '.2.' says that it is another way"), (";;; none\n", "no words")])
 def test_faults_of_the_dictionary_are_named(tmp_path, text, complaint):
     (tmp_path / "d.txt").write_text(text)
     with pytest.raises(DataError, match=complaint):

@@ -8,14 +8,16 @@ import sys
 import numpy as np
 import pytest
 import torch
+from test_command import called
 
 import recog
-from recog import audio, modeldir
+from recog import audio, modeldir, textmodel
 from recog.api import GROUP, TranscribeOptions
 from recog.bulk import transcribe_files
 from recog.config import build as build_config
-from recog.errors import DataError, RecogError
+from recog.errors import DataError, ModelError, RecogError
 from recog.features import Normalizer
+from recog.lm.rnn import CharRnn, RnnConfig
 from recog.models.recognizer import RecognizerConfig, build
 from recog.segment import SegmentConfig
 from recog.sources import expand
@@ -163,12 +165,44 @@ def test_standard_input(model, sounds, monkeypatch, capsys):
     assert row["id"] == "stdin"
 
 
+def test_each_text_is_listed_once(sounds, tmp_path):
+    """Of words that may be said in two ways, one answer: from files and from a stream."""
+    torch.manual_seed(3)
+    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 1, "units": 16, "bidirectional": False},
+                                             "features": {"mels": 20}}, "test")
+    units = Units("phone", [BLANK, " ", "a", "b"], lexicon={"ONE": (("a",), ("a", "b"), ("b", "a")), "TWO": (("b",),)})
+    modeldir.save(tmp_path / "two", "two", config, build(config, len(units)), units,
+                  Normalizer(np.full(20, -5, np.float32), np.full(20, 2, np.float32)), {"medium": "audio", "data_licence": "none"})
+    transcriber, options = recog.load(tmp_path / "two"), TranscribeOptions(nbest=30, segment=SegmentConfig(max_seconds=1, whole_under=0.5))
+    stream = transcriber.stream(options)
+    stream.accept(bursts(1).samples)
+    for found in (*transcriber.transcribe(sounds[:3], options), stream.finish()):
+        texts = [answer.text for answer in found.nbest]
+        assert len(texts) > 3 and len(set(texts)) == len(texts) and texts[0] == found.text
+
+
+def test_options_that_would_do_nothing_are_refused(sounds, monkeypatch, capsys, tmp_path):
+    for arguments, message in (([sounds[0], "--rate", 8000], "--rate: only raw samples"), ([sounds[0], "--skip-existing"], "--skip-existing: there is no folder"),
+                               (["-", "--stream", "-o", tmp_path / "out"], "--output-dir: a stream is written to standard output")):
+        status, out, err = called(monkeypatch, capsys, "transcribe", *arguments)
+        assert (status, out, err.count("\n")) == (1, "", 1) and message in err
+
+
+def test_a_model_of_texts_says_what_it_is_for(tmp_path):
+    config = RnnConfig(layers=1, units=4)
+    units = Units("char", [BLANK, "A", "\n"])
+    textmodel.save(tmp_path / "text", "text", CharRnn(config, len(units)), units, {"data_licence": "none"})
+    with pytest.raises(ModelError, match="is a language model of characters, and recognizes nothing .it is for --lm"):
+        recog.load(tmp_path / "text")
+
+
 @pytest.mark.parametrize(("options", "format", "message"), [
     ({"nbest": 0}, "text", "nbest must be at least 1"),
     ({"decoder": "greedy", "beam": 5}, "text", "has no beam"),
     ({"decoder": "beem"}, "text", "did you mean 'beam'"),
     ({"beam": 2, "nbest": 5}, "text", "nbest"),
     ({"boost": 2.0}, "text", "boost is for phrases"),
+    ({"lm": "none", "lm_weight": 2.0}, "text", "lm_weight is for a language model, and lm is none"),
     ({"phrases": "no_such_file.txt"}, "text", "no_such_file.txt: no such file"),
     ({}, "pdf", "no format 'pdf'"),
     ({}, "srt", "--output-dir"),

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from test_fusion import CHARS, SPOKEN, model
 
-from recog import tuning
+from recog import modeldir, tuning
 from recog.config import Component
+from recog.config import build as build_config
 from recog.decode import decode, make
 from recog.decode.ctc_beam import CtcBeamConfig
+from recog.errors import ConfigError, DataError
+from recog.models.recognizer import RecognizerConfig, build
 from recog.score import error_rate
+from recog.store import write_shard
 
 
 class Loaded:
@@ -69,3 +73,43 @@ def test_a_difference_counts_when_it_is_more_than_its_standard_error():
     noise -= noise.mean()
     assert tuning._no_worse(noise + 0.9 * noise.std() / 20) and not tuning._no_worse(noise + 1.1 * noise.std() / 20)
     assert tuning._no_worse(np.zeros(5)) and tuning._no_worse(-np.ones(5)) and not tuning._no_worse(np.ones(5))
+
+
+@pytest.fixture
+def run(tmp_path, heard):
+    """A run's folder, as far as tuning reads it."""
+    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 1, "units": 2}, "features": {"mels": 4, "normalize": "utterance"},
+                                             "decoder": {"kind": "beam", "beam": 4, "boost": 3.0, "token_threshold": 9.0, "length_bonus": 1.0}}, "test")
+    folder, (log_probs, texts) = tmp_path / "run", heard
+    modeldir.save(folder / "model", "tiny", config, build(config, len(CHARS)), CHARS, None, {"medium": "audio", "data_licence": "none"})
+    (folder / "decode" / "dev").mkdir(parents=True)
+    write_shard(folder / "decode" / "dev" / "log_probs", 0, ((id, 0, rows.astype(np.float32)) for id, rows in log_probs.items()))
+    (folder / "decode" / "dev" / "reference.tsv").write_text("".join(f"{id}\t{text}\n" for id, text in texts.items()))
+    model(tmp_path, SPOKEN)
+    return folder
+
+
+def test_the_run_s_decoder_keeps_what_is_not_tuned(run, monkeypatch):
+    monkeypatch.setattr(tuning, "tune", lambda *_: {"lm_weight": 0.5, "word_bonus": 2.0})
+    tuning.tune_run(run, run.parent / "lm.arpa", beam=7)
+    wanted = CtcBeamConfig(beam=7, lm=True, lm_weight=0.5, word_bonus=2.0, boost=3.0, token_threshold=9.0)
+    assert modeldir.load(run / "model").config.decoder == Component("beam", wanted)
+
+
+def test_phones_are_folded_as_the_run_s_were(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(tuning, "tune", lambda *settings: asked.append(settings[5]) or {})
+    tuning.tune_run(run, run.parent / "lm.arpa", unit="phone")
+    (run / "score").mkdir()
+    (run / "score" / "fold.txt").write_text("A a vowel\nB - stop\n")
+    tuning.tune_run(run, run.parent / "lm.arpa", unit="phone")
+    assert asked[0] is None and asked[1](["A", "B", "A"]) == ["a", "a"]
+    with pytest.raises(ConfigError, match="phones are folded before they are scored .add --unit phone"):
+        tuning.tune_run(run, run.parent / "lm.arpa")
+
+
+def test_an_utterance_that_was_not_heard_is_named(run):
+    with open(run / "decode" / "dev" / "reference.tsv", "a") as file:
+        file.write("other\tA AB\n")
+    with pytest.raises(DataError, match="holds no log-probabilities of 'other'"):
+        tuning.tune_run(run, run.parent / "lm.arpa")
