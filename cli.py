@@ -114,11 +114,20 @@ def score(
 
 
 @app.command()
-def inspect(path: Annotated[Path, typer.Argument(help="A sound file, a manifest, a model folder or a run's folder.")]) -> None:
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A sound or ink file, a manifest, a model folder or a run's folder.")],
+    plot: Annotated[Optional[Path], typer.Option(metavar="PNG", help="Of ink: draw it as the model reads it, coloured by character.")] = None,
+    model: Annotated[Optional[str], typer.Option("--model", "-m", help="For --plot: a bundled model's name or a model folder.")] = None,
+    force: Force = False,
+) -> None:
     """Say what a file or folder holds."""
     from recog.inspection import describe
 
     print(describe(path))
+    if plot is not None or model is not None:
+        from recog.inkplot import picture
+
+        picture(path, plot, model, force)
 
 
 @app.command()

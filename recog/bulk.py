@@ -50,6 +50,16 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
     return 1 if failures else 0
 
 
+def check_options(stream: bool, rate: int | None, output_dir: Path | None, skip_existing: bool) -> None:
+    """Raises ConfigError for an option of the command that would do nothing."""
+    if rate is not None and not stream:
+        raise ConfigError("only raw samples need to be told their rate", where="--rate", hint="it goes with --stream")
+    if output_dir is not None and stream:
+        raise ConfigError("a stream is written to standard output", where="--output-dir", hint="send it to a file with >")
+    if skip_existing and output_dir is None:
+        raise ConfigError("there is no folder of outputs to look into", where="--skip-existing", hint="it goes with --output-dir")
+
+
 def _outputs(sources: Sequence[str], folder: Path, format: str) -> dict[str, Path]:
     """A file for each source, named after it; sources of one name are told apart by a number."""
     outputs: dict[str, Path] = {}

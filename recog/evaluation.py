@@ -19,7 +19,7 @@ from .examples import Example, Examples
 from .exports import ctm, stm
 from .files import write_text
 from .modeldir import LoadedModel
-from .nbest import Answer
+from .nbest import Answer, once
 from .score import Fold, error_rate
 from .store import Store, write_shard
 from .text import Units
@@ -76,12 +76,7 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
 
 
 def _told(hypotheses: Sequence[Hypothesis], units: Units) -> list[Answer]:
-    """Each text once, as its best hypothesis has it: a word may be spelled, or cut in pieces, in several ways."""
-    answers: dict[str, Answer] = {}
-    for h in hypotheses:
-        text = units.decode(h.units)
-        answers.setdefault(text, Answer(text, h.score, h.parts))
-    return list(answers.values())
+    return list(once(Answer(units.decode(h.units), h.score, h.parts) for h in hypotheses))
 
 
 def named(decoders: Sequence[Component]) -> dict[str, Component]:

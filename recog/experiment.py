@@ -8,6 +8,7 @@ from .augment import ChannelConfig
 from .config import Component, component
 from .features import FeatureConfig
 from .lm.bits import DynamicConfig
+from .lm.kneser_ney import MOST as HIGHEST
 from .lm.recipe import LmConfig
 from .lm.rnn import RnnConfig
 from .lm.windows import WindowConfig
@@ -96,8 +97,8 @@ class TextExperiment:
     def __post_init__(self):
         if self.units.kind != "char":
             raise ValueError('units.kind must be "char"')
-        if not self.orders or min(self.orders) < 1:
-            raise ValueError("orders must be given, and be at least 1")
+        if not self.orders or min(self.orders) < 1 or max(self.orders) > HIGHEST:
+            raise ValueError(f"orders must be given, and be from 1 to {HIGHEST}")
         for name in ("start", "initial", "batch", "perturb"):
             if getattr(self.train, name) != getattr(TrainConfig(), name):
                 raise ValueError(f"train.{name} plays no part in a recipe of texts; see [windows]")

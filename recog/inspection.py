@@ -1,4 +1,4 @@
-"""`recog inspect`: what a sound file, a manifest, a model folder or a run's folder holds, as text."""
+"""`recog inspect`: what a sound or ink file, a manifest, a model folder or a run's folder holds, as text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
-from . import audio, manifest
+import numpy as np
+
+from . import audio, ink, manifest
 from .errors import DataError
 from .files import read_json
+from .pen.layout import lines_of
 from .segment import SegmentConfig, segments
 from .sources import SUFFIXES
 from .types import Utterance
@@ -20,7 +23,7 @@ from .types import Utterance
 CLIPPED = 0.98                   # of full scale: 8-bit sound goes no higher than 0.992, mu-law than 0.981
 SHOWN = 10                       # stretches of speech that are listed
 LONG = 100                       # characters of a text that are shown
-KINDS = "a sound file, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
+KINDS = "a sound or ink file, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
 STAGES = ("units", "train", "lm", "decode", "score")     # those of a run alone; `prepare` and `features` are shared by all runs
 
 
@@ -40,11 +43,26 @@ def describe(path: Path) -> str:
         return _manifest(path)
     if path.suffix.lower() in SUFFIXES or audio.is_audio(path):
         return _sound(path)
+    if ink.is_ink(path):
+        return _ink(path)
     raise DataError("is not a kind of file that recog knows", where=path, hint=f"inspect reads {KINDS}")
 
 
 def _lines(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"{name:12} {value}" for name, value in rows)
+
+
+# --- ink ---
+
+
+def _ink(path: Path) -> str:
+    page = ink.read(path)
+    points = page.points
+    width, height = np.ptp(points[:, :2], axis=0)
+    timed = np.isfinite(points[:, 2])
+    lasts = f"{np.ptp(points[timed, 2]):.2f} seconds" if timed.all() else "times of some strokes are not known" if timed.any() else "not known"
+    return _lines([("ink file", str(path)), ("strokes", f"{len(page.strokes)}, {len(points)} points"), ("size", f"{width:.6g} x {height:.6g}"),
+                   ("time", lasts), ("lines", str(len(lines_of(list(page.strokes)))))])
 
 
 # --- sound ---

@@ -33,12 +33,14 @@ def train(texts: Sequence[str], output: Path, order: int, units: str = "word", p
 
 
 def info(path: Path) -> str:
-    """What kind of model it is, and its counts."""
+    """What kind of model it is, and its counts. Raises DataError for one that no search could use."""
     from .lm import arpa, binary
+    from .lm.ngram import Ngram
 
     if binary.is_binary(path):
         return f"{path}: KenLM binary, order {binary.Binary(path).order}"
     model = arpa.read(path)
+    Ngram(model, path)
     missing = [word for word in SPECIAL if word not in set(model.words)]
     lines = [_described(path, model.counts), f"words       {_listed(model.words)}",
              f"without     {', '.join(missing)}" if missing else f"p(<unk>)    {10 ** _prob_of_unknown(model):.3g}"]
@@ -53,13 +55,16 @@ def score(path: Path, texts: Sequence[str], units: str = "word", pieces: Path | 
 
     model, total = open_scorer(path), Perplexity()
     for text in texts:
-        lines = tokenized(read_text(text), units, pieces).removesuffix("\n").split("\n")
+        whole = tokenized(read_text(text), units, pieces)
+        lines = whole.removesuffix("\n").split("\n") if whole else []
         for scored in score_sentences(model, (_allowed(split(line), text, n) for n, line in enumerate(lines, 1))):
             total = total.plus(scored)
             if each:
                 for token, log_prob, known in zip(scored.tokens, scored.log_probs, scored.known):
                     show(f"{token}\t{log_prob / math.log(10):.6f}\t{'' if known else 'OOV'}".rstrip("\t"))
                 show("")
+    if not total.sentences:
+        raise DataError("there is no text to score", where=", ".join(map(str, texts)))
     show(_report(total))
 
 
@@ -129,8 +134,6 @@ def _allowed(words: list[str], text: str, line: int) -> list[str]:
 
 
 def _report(total) -> str:
-    if not total.sentences:
-        raise DataError("there is no text to score")
     return "\n".join([f"sentences                 {total.sentences:,}",
                       f"words                     {total.words:,}",
                       f"unknown words             {total.unknown:,} ({total.unknown / max(total.words, 1):.2%})",

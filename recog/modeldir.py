@@ -79,6 +79,9 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
 def load(folder: Path) -> LoadedModel:
     """Raises ModelError naming the file that is missing, cut short, altered or at odds with another."""
     info = described(folder)
+    if info.get("medium") == "text":
+        raise ModelError("is a language model of characters, and recognizes nothing", where=folder,
+                         hint="it is for --lm of recog transcribe, and for recog lm tune and recog lm rescore")
     try:
         config = build_config(RecognizerConfig, info["config"], where=folder / "model.json")
     except ConfigError as error:

@@ -7,12 +7,13 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence, TypeVar
 
 from .errors import DataError
 from .files import write_text
 from .score import Fold, distance, error_rate, tokenize
 from .transcripts import check_same_ids, read_transcripts
+from .types import Transcript
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)      # of another model's nats
 BONUSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)                      # nats for each word
@@ -26,6 +27,16 @@ class Answer:
 
 
 Answers = dict[str, list[Answer]]             # by id, best first
+T = TypeVar("T", Answer, Transcript)
+
+
+def once(answers: Iterable[T]) -> Iterator[T]:
+    """Each text once, as the first answer has it: a word may be spelled, or cut in pieces, in several ways."""
+    seen: set[str] = set()
+    for answer in answers:
+        if answer.text not in seen:
+            seen.add(answer.text)
+            yield answer
 
 
 def read(path: Path) -> Answers | None:
@@ -42,7 +53,7 @@ def read(path: Path) -> Answers | None:
 
 def _answers(row: dict[str, Any], path: Path, number: int) -> list[Answer]:
     """Those of one row, each text once; where it has no list, its own."""
-    answers: dict[str, Answer] = {}
+    answers = []
     for listed in row.get("nbest") or [{"score": 0.0, "parts": {}, **row}]:
         try:
             text, parts = listed["text"], {str(name): float(part) for name, part in listed["parts"].items()}
@@ -52,8 +63,8 @@ def _answers(row: dict[str, Any], path: Path, number: int) -> list[Answer]:
                 raise ValueError
         except (KeyError, TypeError, ValueError, AttributeError):
             raise DataError(f"line {number}: an answer has no text, score and parts", where=path) from None
-        answers.setdefault(text, answer)
-    return list(answers.values())
+        answers.append(answer)
+    return list(once(answers))
 
 
 def write(path: Path, answers: Mapping[str, Sequence[Answer]]) -> None:

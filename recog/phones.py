@@ -21,6 +21,7 @@ from .transcripts import read_transcripts
 
 CUSTOMS = ("strict", "free-sil", "merged-sil")
 QUOTED = "strict"                            # the one that stands for all where there is room for one: it flatters least
+FOLD = "fold.txt"                            # in the folder score of a run: the phone table that it was scored by
 SILENCE = "silence"                          # the class of it in a phone table
 
 

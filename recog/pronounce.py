@@ -10,6 +10,7 @@ from .errors import DataError
 Pronunciations = dict[str, tuple[tuple[str, ...], ...]]      # word -> ways to say it, the usual one first
 
 _VARIANT = re.compile(r"\(\d+\)$")
+_STRESS = re.compile(r"(?<=[A-Za-z])[012]$")
 
 
 def read(path: Path) -> Pronunciations:
@@ -25,9 +26,17 @@ def read(path: Path) -> Pronunciations:
             continue
         if not phones:
             raise DataError(f"line {number}: '{entry}' has no phones", where=path)
-        ways = words.setdefault(_VARIANT.sub("", entry), [])
+        word = _VARIANT.sub("", entry)
+        if not word:
+            raise DataError(f"line {number}: '{entry}' says that it is another way, but not of which word", where=path)
+        ways = words.setdefault(word, [])
         if tuple(phones) not in ways:
             ways.append(tuple(phones))
     if not words:
         raise DataError("holds no words", where=path)
     return {word: tuple(ways) for word, ways in words.items()}
+
+
+def unstressed(words: Pronunciations) -> Pronunciations:
+    """The same without the digits of stress that the CMU dictionary has on vowels: AH0 is AH."""
+    return {word: tuple(dict.fromkeys(tuple(_STRESS.sub("", phone) for phone in way) for way in ways)) for word, ways in words.items()}

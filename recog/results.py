@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from . import __version__, nbest
 from .exports import export
 from .files import read_json, write_json, write_text
 from .phonereport import phones_json, render_phones
-from .phones import QUOTED, score_phone_files
+from .phones import FOLD, QUOTED, score_phone_files
 from .recipe import Recipe
 from .report import METRIC, as_json, measures, render
 from .runreport import write_report
@@ -40,6 +41,8 @@ def score_run(folder: Path, recipe: Recipe, trained: dict[str, Any], decoded: di
     """Scores every decoded split; writes reports, puts the figures into model.json, and gives the table."""
     scores: dict[str, Any] = {}
     folding = recipe.folding()
+    if folding is not None:
+        shutil.copyfile(recipe.folder / recipe.config.fold, out / FOLD)      # for `recog lm tune`, which knows of no recipe
     for split, factors in decoded["real_time_factors"].items():
         for decoder in factors:
             for unit in recipe.config.score:

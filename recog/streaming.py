@@ -20,6 +20,7 @@ from .audio import RATES
 from .errors import ConfigError
 from .featurestream import FeatureStream
 from .modeldir import LoadedModel
+from .nbest import once
 from .types import Decoder, Encoded, Hypothesis, Transcript
 
 
@@ -65,7 +66,7 @@ class Stream:
         """The transcript of all that was heard, the one that the recorded sound would get in one piece. Ends the stream."""
         rest = self.features.accept(self.resample(np.zeros(0, np.float32), True))
         self._hear(np.concatenate([rest, self.features.finish()]), last=True)
-        answers = [self._shown(found) for found in self.decoder.finish(self.state)]
+        answers = list(once(self._shown(found) for found in self.decoder.finish(self.state)))
         nbest = getattr(getattr(self.decoder, "config", None), "nbest", 1)
         return replace(answers[0], nbest=tuple(answers) if nbest > 1 else ())
 

@@ -86,9 +86,14 @@ class Units:
         return " ".join(symbols)
 
     def knowing(self, more: Pronunciations, where: object = None) -> Units:
-        """The same with more words, or more ways to say a word. Raises ConfigError for units that are no phones of words."""
+        """The same with more words, or more ways to say a word; digits of stress count only if the model's phones have some.
+
+        Raises ConfigError for units that are no phones of words, DataError for a phone that the model lacks.
+        """
         if self.lexicon is None:
             raise ConfigError(f"this model writes {self.kind} units, and needs no lexicon to write a new word", where=where)
+        if not any(symbol[-1:].isdigit() for symbol in self.symbols):
+            more = pronounce.unstressed(more)
         for word, ways in more.items():
             wrong = {phone for way in ways for phone in way} - set(self.symbols[1:])
             if wrong:

@@ -12,7 +12,7 @@ from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
-from . import svg
+from . import phones, svg
 from .config import Component
 from .decode import decode, make
 from .decode.ctc_beam import CtcBeamConfig
@@ -114,7 +114,8 @@ def surface(trials: Sequence[Trial], chosen: tuple[float, float], name: str, pat
 def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: int = 100) -> str:
     """Puts a language model, tuned on what `recog run` has heard, into the run's model; gives what was said of it.
 
-    run: exp/RECIPE/NAME. Raises DataError when the split's log-probabilities are not there.
+    run: exp/RECIPE/NAME. Phones are folded as the run's were when it was scored. The model's decoder, if it is a beam, keeps its
+    other settings. Raises DataError when the split's log-probabilities are not there.
     """
     if unit not in UNITS:
         raise ConfigError(f"there is no unit '{unit}'", where="--unit", hint=", ".join(UNITS))
@@ -122,14 +123,20 @@ def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: 
     if not heard.is_dir():
         raise DataError(f"holds no log-probabilities of '{split}'", where=run, hint="recog run leaves them for models with the ctc head")
     loaded = replace(load(run / "model"), lm=open_guide(lm))
-    chosen = loaded.config.decoder
-    kept = {"lexicon": True} if getattr(chosen.config, "lexicon", False) else {}
+    chosen = loaded.config.decoder.config if loaded.config.decoder.kind == "beam" else CtcBeamConfig()
     try:
-        component = Component("beam", CtcBeamConfig(beam=beam, lm=True, **kept))
+        component = Component("beam", replace(chosen, beam=beam, lm=True, length_bonus=0.0, word_bonus=0.0))
     except ValueError as error:
         raise ConfigError(str(error), where="--beam") from None
     store, texts = Store(heard), read_transcripts(run / "decode" / split / "reference.tsv")
-    found = tune(loaded, component, {id: store.frames(id) for id in texts}, texts, unit, None, run / "tune.svg", lines.append)
+    if missing := [id for id in texts if id not in store]:
+        raise DataError(f"holds no log-probabilities of '{missing[0]}', which reference.tsv lists", where=heard,
+                        hint="recog run --from decode makes both anew")
+    table = run / "score" / phones.FOLD
+    fold = phones.read(table) if table.is_file() else None
+    if fold and unit != "phone":
+        raise ConfigError("this run's phones are folded before they are scored", where="--unit", hint="add --unit phone")
+    found = tune(loaded, component, {id: store.frames(id) for id in texts}, texts, unit, fold, run / "tune.svg", lines.append)
     if lm.is_dir():
         wanted = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in found.items())
         return "\n".join([*lines, f"recog transcribe --model {run / 'model'} --lm {lm} {wanted}", f"the surface: {run / 'tune.svg'}"])

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inks import written
+from PIL import Image
 
 import recog
 from recog import ink, recipe
 from recog.alignment import align_page
 from recog.aligntool import align_files
 from recog.errors import ConfigError, DataError
+from recog.inkplot import picture
+from recog.inspection import describe
 from recog.stages import run_recipe
 from recog.types import Ink
 
@@ -164,6 +167,14 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
     assert align_files(str(tmp_path / "page.xml"), str(tmp_path / "page.txt"), str(folder / "model")) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[4] for row in rows if row[1] == "word"] == ["nvo", "lin", "pin", "tvn"]
+    picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), False)
+    drawn = np.asarray(Image.open(tmp_path / "page.png"))
+    assert drawn.shape[1] == 1400 and (drawn != 255).any(axis=2).mean() > 0.005
+    with pytest.raises(ConfigError, match="is there already"):
+        picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), False)
+    with pytest.raises(ConfigError, match="go together"):
+        picture(tmp_path / "page.xml", None, str(folder / "model"), False)
+    assert f"{len(page.strokes)}, {len(page.points)} points" in describe(tmp_path / "page.xml")
 
 
 def test_a_copy_with_the_fourth_list_is_scored_on_it_too(tmp_path, corpus, small):

@@ -20,7 +20,7 @@ LAYERS = [
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "stages", "tuning",
-     "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "api", "bulk", "live",
+     "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection", "lmtool"],
     ["cli", "__main__", "__init__", "testing"],
 ]

@@ -123,8 +123,8 @@ def test_a_language_model_is_trained_tuned_and_put_into_the_model(tmp_path, corp
     tuned = json.loads((folder / "lm" / "done.json").read_text())["result"]["tuned"]["beam+lm"]
     assert loaded.lm.order == 2 and {key: getattr(loaded.config.decoder.config, key) for key in tuned} == tuned
     sounds = [corpus / "test0.wav", corpus / "test1.wav"]
-    ours = {options: [t.parts["lm"] for t in recog.load(folder / "model").transcribe(sounds, TranscribeOptions(lm=options, lm_weight=1.0))]
-            for options in (None, "none", str(folder / "lm" / "lm.arpa"))}
+    ours = {lm: [t.parts["lm"] for t in recog.load(folder / "model").transcribe(sounds, TranscribeOptions(lm=lm, lm_weight=weight))]
+            for lm, weight in ((None, 1.0), ("none", None), (str(folder / "lm" / "lm.arpa"), 1.0))}
     assert ours[None] == ours[str(folder / "lm" / "lm.arpa")] and all(lm < 0 for lm in ours[None]) and ours["none"] == [0.0, 0.0]
     assert run(recipe, corpus, exp) == table and talk(capsys)["lm"] == "skip, unchanged"
     run(recipe, corpus, exp, ["lm.order=1"])                       # the network stays

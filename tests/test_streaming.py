@@ -160,7 +160,7 @@ def test_one_sample_at_a_time_and_nbest(model, tmp_path):
         stream.accept(sample[None])
     found, whole = stream.finish(), recorded(model, pcm, tmp_path, options)
     same(found, whole)
-    assert [t.text for t in found.nbest] == [t.text for t in whole.nbest] and len(found.nbest) == 3
+    assert [t.text for t in found.nbest] == [t.text for t in whole.nbest] and 1 < len(found.nbest) <= 3
 
 
 @pytest.mark.parametrize("rate", [8000, 44100])

@@ -182,7 +182,8 @@ def test_each_text_is_listed_once(sounds, tmp_path):
 
 
 def test_options_that_would_do_nothing_are_refused(sounds, monkeypatch, capsys, tmp_path):
-    for arguments, message in (([sounds[0], "--rate", 8000], "--rate: only raw samples"), ([sounds[0], "--skip-existing"], "--skip-existing: there is no folder"),
+    for arguments, message in (([sounds[0], "--rate", 8000], "--rate: only raw samples"),
+                               ([sounds[0], "--skip-existing"], "--skip-existing: there is no folder"),
                                (["-", "--stream", "-o", tmp_path / "out"], "--output-dir: a stream is written to standard output")):
         status, out, err = called(monkeypatch, capsys, "transcribe", *arguments)
         assert (status, out, err.count("\n")) == (1, "", 1) and message in err

@@ -78,8 +78,9 @@ def test_a_difference_counts_when_it_is_more_than_its_standard_error():
 @pytest.fixture
 def run(tmp_path, heard):
     """A run's folder, as far as tuning reads it."""
-    config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 1, "units": 2}, "features": {"mels": 4, "normalize": "utterance"},
-                                             "decoder": {"kind": "beam", "beam": 4, "boost": 3.0, "token_threshold": 9.0, "length_bonus": 1.0}}, "test")
+    settings = {"encoder": {"kind": "blstm", "layers": 1, "units": 2}, "features": {"mels": 4, "normalize": "utterance"},
+                "decoder": {"kind": "beam", "beam": 4, "boost": 3.0, "token_threshold": 9.0, "length_bonus": 1.0}}
+    config = build_config(RecognizerConfig, settings, "test")
     folder, (log_probs, texts) = tmp_path / "run", heard
     modeldir.save(folder / "model", "tiny", config, build(config, len(CHARS)), CHARS, None, {"medium": "audio", "data_licence": "none"})
     (folder / "decode" / "dev").mkdir(parents=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import DataError
 from ..types import Hypothesis
 from .align import best_path
 from .checks import checked
@@ -93,6 +94,9 @@ class CtcBeam:
                 search = advance(row[None], *limits, fusion._replace(rows=answers.rows), *search)
                 answers = self.neural.ask(answers, *search[:5])
         tree, table, earned, count, nodes, blank, label = search
+        if not len(nodes):
+            raise DataError(f"nothing that the lexicon allows has a probability above zero in frames {state.frames} to "
+                            f"{state.frames + len(log_probs) - 1}", hint="do the model and the lexicon belong together?")
         return replace(state, size=log_probs.shape[1], frames=state.frames + len(log_probs),
                        heard=(*state.heard, log_probs), tree=tree, table=table, earned=earned, count=count,
                        nodes=nodes, blank=blank, label=label, answers=answers)

@@ -21,6 +21,7 @@ from .lexicon import Alphabet, Spelling
 
 BREAK = " "                                   # between the letters of two words
 MOST_WAYS = 64                                # to say a phrase
+MOST_LETTERS = 200                            # of a phrase: the time grows with their cube, and is a second for so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,11 @@ def read(path: Path) -> dict[str, float]:
             value = float("nan")
         if not np.isfinite(value):
             raise DataError(f"line {number}: '{factor.strip()}' is not a number", where=path, hint="write the phrase, a tab, and a factor")
-        if phrase.split():
-            found[" ".join(phrase.split())] = value
+        phrase = " ".join(phrase.split())
+        if len(phrase) > MOST_LETTERS:
+            raise DataError(f"line {number}: the phrase has {len(phrase):,} letters, and may have at most {MOST_LETTERS}", where=path)
+        if phrase:
+            found[phrase] = value
     if not found:
         raise DataError("holds no phrase", where=path, hint="write one to a line")
     return found

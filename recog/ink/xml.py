@@ -10,15 +10,19 @@ from ..errors import DataError
 DECLARED = "<!ENTITY"
 
 
-def parse(path: Path) -> ElementTree.Element:
+def parse(data: bytes, path: Path) -> ElementTree.Element:
     """The root. Raises DataError when the file is no XML, or declares entities, which can grow without bound."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(error.strerror.lower(), where=path) from None
     if any(DECLARED.encode(code) in data for code in ("ascii", "utf-16-le", "utf-16-be")):
         raise DataError("declares XML entities, which ink does not need", where=path, hint="save it without a document type")
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise DataError(f"is not whole XML: {error}", where=path) from None
+
+
+def split(tag: object) -> tuple[str, str]:
+    """A tag's namespace, or "", and its name; comments and the like have neither."""
+    if not isinstance(tag, str):
+        return "", ""
+    space, _, name = tag.rpartition("}")
+    return space.removeprefix("{"), name

@@ -61,7 +61,7 @@ def _quick(raw: bytes) -> Arpa | None:
     """The model, or None when something is odd."""
     from ..kernels.arpa import repeated, section
 
-    head = re.match(rb"\\data\\\s*\n((?:ngram \d+=\d+\s*\n)+)\s*\\1-grams:\s*\n", raw)
+    head = re.match(rb"\\data\\\s*\n((?:ngram \d{1,4}=\d{1,15}\s*\n)+)\s*\\1-grams:\s*\n", raw)
     counts = [int(count) for count in re.findall(rb"=(\d+)", head[1])] if head else [0]
     if min(counts) == 0 or sum(counts) > len(raw) // 4 or re.findall(rb" (\d+)=", head[1]) != [b"%d" % n for n in range(1, len(counts) + 1)]:
         return None

@@ -21,6 +21,7 @@ from .counts import Grams, adjusted_counts, count_grams
 from .tokens import BOS, SPECIAL, numbered, read_text
 
 FALLBACK = (0.5, 1.0, 1.5)                    # lmplz's discounts where the text gives none
+MOST = 20                                     # the highest order: memory grows with its square
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class KneserNeyConfig:
     discount_fallback: bool = False           # use FALLBACK for an order whose discounts cannot be computed
 
     def __post_init__(self):
-        if self.order < 1:
-            raise ValueError("order must be at least 1")
+        if not 1 <= self.order <= MOST:
+            raise ValueError(f"order must be at least 1, and at most {MOST}")
         if len(self.prune) > self.order:
             raise ValueError(f"prune has {len(self.prune)} thresholds for {self.order} orders")
         if self.prune and (self.prune[0] != 0 or list(self.prune) != sorted(self.prune)):
@@ -61,8 +62,11 @@ def train(text: str, config: KneserNeyConfig, limit: set[str] | None = None) -> 
 
 
 def read_vocabulary(path: Path) -> set[str]:
-    """Words between white space."""
-    return set(read_text(path).split())
+    """Words between white space. Raises DataError when there are none."""
+    words = set(read_text(path).split())
+    if not words:
+        raise DataError("holds no words", where=path)
+    return words
 
 
 def _judged(grams: list[Grams], adjusted: list[np.ndarray]) -> list[np.ndarray]:

@@ -58,7 +58,7 @@ class Plain:
             line = self.next("\\1-grams:")
             if line.startswith(b"\\"):
                 break
-            match = re.fullmatch(rb"ngram\s+(\d+)\s*=\s*(\d+)", line)
+            match = re.fullmatch(rb"ngram\s+(\d{1,4})\s*=\s*(\d{1,15})", line)
             if not match or int(match[1]) != len(counts) + 1:
                 self.fail(f"'{_shown(line)}' stands where 'ngram {len(counts) + 1}=COUNT' should be")
             counts.append(int(match[2]))

@@ -23,8 +23,7 @@ class LmConfig:
     tune: bool = True                        # choose weight and bonus of each decoder with lm = true on the development set
 
     def __post_init__(self):
-        if self.order < 1:
-            raise ValueError("order must be at least 1")
+        KneserNeyConfig(self.order)              # raises ValueError
         if not (self.texts or self.transcripts):
             raise ValueError("without transcripts there must be texts")
 
