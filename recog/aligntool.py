@@ -42,13 +42,13 @@ class Item:
 # -- what is to be aligned ------------------------------------------------------------------------------
 
 
-def items(sound: str, text: str | None, on_error: Callable[[RecogError], None]) -> list[Item]:
-    """From the command line: a sound, a folder or pattern of sounds, or a manifest; and a file of text, or the text."""
+def items(sound: str, text: str | None, on_error: Callable[[RecogError], None], kind: str = "audio") -> list[Item]:
+    """From the command line: a file, a folder or pattern of files, or a manifest; and a file of text, or the text. kind: of a folder's files."""
     path = Path(sound)
     texts = _texts(text)
     if path.is_file() and path.suffix == ".jsonl":
         return [Item(u.id, _source(u.source, path.parent), _text_of(texts, u.id, u.text), u.start, u.end) for u in manifest.read(path)]
-    sources = expand([sound], on_error)
+    sources = expand([sound], on_error, [kind])
     if not sources:
         return []
     if sound in sources:
@@ -117,7 +117,7 @@ def align_files(sound: str, text: str | None, model: str, format: str | None = N
     if medium(loaded) == "ink" and (score is not None or format not in (None, *WITHOUT_TIMES)):
         raise ConfigError("ink has points, not times", where="--score" if score else "--format", hint=f"--format {' or '.join(WITHOUT_TIMES)}")
     format = format or ("tsv" if medium(loaded) == "ink" else "ctm")
-    todo = items(sound, text, failed)
+    todo = items(sound, text, failed, medium(loaded))
     if format == "textgrid" and len(todo) > 1 and not score and (output is None or output.is_file()):
         raise ConfigError("a TextGrid holds one recording, and there are several", where="--format", hint="name a folder with --output")
     several = format == "textgrid" and output is not None and (len(todo) > 1 or output.is_dir())

@@ -27,7 +27,8 @@ from .segment import SegmentConfig
 from .streaming import Stream
 from .types import Decoder, Transcript
 
-DEFAULT_MODEL = "english_small"
+DEFAULTS = {"audio": "english_small"}        # models, by the medium that they read
+DEFAULT_MODEL = DEFAULTS["audio"]
 GROUP = 64                                   # segments collected before they are sorted by length and run
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
-from .api import load, options_of
+from .api import DEFAULTS, TranscribeOptions, Transcriber, load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
 from .formats import FORMATS, SUFFIX, check_sources, render, render_all
-from .sources import expand
+from .modeldir import described, locate
+from .sources import expand, medium_of
+from .types import Transcript
 
 
-def transcribe_files(names: Sequence[str], model: str, format: str, options: dict[str, Any], output_dir: Path | None = None,
+def transcribe_files(names: Sequence[str], model: str | None, format: str, options: dict[str, Any], output_dir: Path | None = None,
                      skip_existing: bool = False, force: bool = False, device: str = "auto") -> int:
-    """Gives the exit status: 0, or 1 if a file could not be transcribed."""
+    """Gives the exit status: 0, or 1 if a file could not be transcribed. model: None, the bundled one for what each file holds."""
     if format not in FORMATS:
         raise ConfigError(f"there is no format '{format}'", where="--format", hint="one of " + ", ".join(FORMATS))
     options = options_of(options)
@@ -26,7 +29,8 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
         failures.append(error)
         print(f"recog: {error}", file=sys.stderr, flush=True)
 
-    sources = expand(names, failed)
+    media = list(DEFAULTS) if model is None else [described(locate(model)).get("medium", "audio")]
+    sources = expand(names, failed, media)
     outputs = {}
     if output_dir is not None:
         outputs = _outputs(sources, output_dir, format)
@@ -37,7 +41,7 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
     else:
         check_sources(format, sources)
     if sources:
-        transcripts = load(model, device).transcribe(sources, options, failed)
+        transcripts = _transcripts(sources, model, options, failed, device)
         if outputs:
             for transcript in transcripts:
                 write_text(outputs[transcript.source], render(transcript, format))
@@ -48,6 +52,20 @@ def transcribe_files(names: Sequence[str], model: str, format: str, options: dic
     if failures:
         print(f"recog: {len(failures)} could not be transcribed", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _transcripts(sources: Sequence[str], model: str | None, options: TranscribeOptions, failed: Callable[[RecogError], None],
+                 device: str) -> Iterator[Transcript]:
+    """In order; of several media, by one model each."""
+    loaded: dict[str, Transcriber] = {}
+    for medium, group in itertools.groupby(sources, lambda source: "" if model is not None else medium_of(source) or "audio"):
+        if model is None and medium not in DEFAULTS:
+            for source in group:
+                failed(ConfigError(f"is {medium}, and no model for that comes with recog", where=source, hint="name one with --model"))
+            continue
+        if medium not in loaded:
+            loaded[medium] = load(model or DEFAULTS[medium], device)
+        yield from loaded[medium].transcribe(group, options, failed)
 
 
 def check_options(stream: bool, rate: int | None, output_dir: Path | None, skip_existing: bool) -> None:

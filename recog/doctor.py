@@ -190,7 +190,7 @@ def _samples() -> list[Path]:
 
     package = Path(__file__).parent
     folder = next((f for f in (package / "samples", package.parent / "data" / "samples") if f.is_dir()), None)
-    return list(map(Path, expand([str(folder)], lambda error: None))) if folder else []
+    return list(map(Path, expand([str(folder)], lambda error: None, ["audio"]))) if folder else []
 
 
 def _transcribe() -> str:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Iterator, TextIO
 
 import numpy as np
 
-from .api import load, options_of
+from .api import DEFAULT_MODEL, load, options_of
 from .audio import sniff
 from .errors import ConfigError, DataError
 from .formats import FORMATS, render
@@ -19,7 +19,7 @@ PIECE = 1 << 12                  # bytes taken at once at most: an eighth of a s
 DIM, PLAIN, CLEAR = "\033[2m", "\033[0m", "\r\033[K"
 
 
-def transcribe_stream(names: list[str], model: str, format: str, options: dict[str, Any], rate: int | None = None,
+def transcribe_stream(names: list[str], model: str | None, format: str, options: dict[str, Any], rate: int | None = None,
                       device: str = "auto", incoming: BinaryIO | None = None, out: TextIO | None = None) -> int:
     """Reads 16-bit little-endian mono samples until their end, or Ctrl-C; gives the exit status.
 
@@ -30,7 +30,7 @@ def transcribe_stream(names: list[str], model: str, format: str, options: dict[s
         raise ConfigError("a stream comes from standard input", where="--stream", hint="recog transcribe --stream - < samples.raw")
     if format not in FORMATS:
         raise ConfigError(f"there is no format '{format}'", where="--format", hint="one of " + ", ".join(FORMATS))
-    stream = load(model, device).stream(options_of(options), rate)
+    stream = load(model or DEFAULT_MODEL, device).stream(options_of(options), rate)
     stream.name = "stdin"
     incoming, out = incoming or sys.stdin.buffer, out or sys.stdout
     show, before = _shower(format, out), ("", "")

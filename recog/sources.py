@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Sequence
 
 from .audio import is_audio
 from .errors import DataError
+from .ink import is_ink
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".nist", ".aiff", ".aif", ".au", ".caf", ".w64"}
 STDIN = "-"
+NAMES = {"audio": "sound", "ink": "ink"}
 
 
-def expand(names: Iterable[str], on_error: Callable[[DataError], None]) -> list[str]:
-    """The files that are meant, in the order given, each once; a folder gives its sound files, sorted.
+def medium_of(source: str) -> str:
+    """What a file seems to hold, by its content or its name: "audio" or "ink"; or "" for neither. Standard input is sound."""
+    path = Path(source)
+    if source == STDIN or path.suffix.lower() in SUFFIXES or is_audio(path):
+        return "audio"
+    return "ink" if is_ink(path) else ""
 
-    A file in a folder counts if its content or its name says sound. What is not there goes to `on_error`.
+
+def expand(names: Iterable[str], on_error: Callable[[DataError], None], media: Sequence[str] = ("audio", "ink")) -> list[str]:
+    """The files that are meant, in the order given, each once; a folder gives its files of these media, sorted.
+
+    What is not there goes to `on_error`.
     """
     found: dict[str, None] = {}
     for name in names:
@@ -24,9 +34,9 @@ def expand(names: Iterable[str], on_error: Callable[[DataError], None]) -> list[
         if name == STDIN or path.is_file():
             found[name] = None
         elif path.is_dir():
-            inside = [str(p) for p in sorted(path.rglob("*")) if p.is_file() and (p.suffix.lower() in SUFFIXES or is_audio(p))]
+            inside = [str(p) for p in sorted(path.rglob("*")) if p.is_file() and medium_of(str(p)) in media]
             if not inside:
-                on_error(DataError("holds no sound files", where=name))
+                on_error(DataError(f"holds no {' or '.join(NAMES[medium] for medium in media)} files", where=name))
             found.update(dict.fromkeys(inside))
         else:
             matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []

@@ -15,9 +15,11 @@ import recog
 from recog import ink, recipe
 from recog.alignment import align_page
 from recog.aligntool import align_files
+from recog.bulk import transcribe_files
 from recog.errors import ConfigError, DataError
 from recog.inkplot import picture
 from recog.inspection import describe
+from recog.sources import expand, medium_of
 from recog.stages import run_recipe
 from recog.types import Ink
 
@@ -193,3 +195,16 @@ def test_settings_that_cannot_be_are_refused_before_data_is_read(small, setting,
     with pytest.raises(ConfigError, match="features|views|step") as error:
         recipe.find(small).experiment("offsets", [setting])
     assert message in str(error.value)
+
+
+def test_files_of_each_medium_go_to_its_model_and_those_without_one_are_named(tmp_path, capsys):
+    (tmp_path / "page.xml").write_text(xml(written("nvo lin")))
+    (tmp_path / "note.txt").write_text("no ink")
+    assert medium_of(str(tmp_path / "page.xml")) == "ink" and medium_of(str(tmp_path / "note.txt")) == "" and medium_of("-") == "audio"
+    sound = Path(__file__).parents[1] / "data" / "samples" / "seven.wav"
+    assert transcribe_files([str(tmp_path / "page.xml"), str(sound)], None, "tsv", {}) == 1
+    said = capsys.readouterr()
+    assert said.out == "seven\tSEVEN\n" and "page.xml: is ink, and no model for that comes with recog (name one with --model)" in said.err
+    errors = []
+    assert expand([str(tmp_path)], errors.append, ["audio"]) == [] and "holds no sound files" in str(errors[0])
+    assert expand([str(tmp_path)], errors.append, ["ink"]) == [str(tmp_path / "page.xml")]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recog import ink
-from recog.errors import DataError, DiskError
+from recog.errors import ConfigError, DataError, DiskError
 from recog.ink import checks, source
 from recog.types import Ink
 
@@ -210,3 +210,12 @@ def test_writing_again_replaces(tmp_path, suffix):
     first = path.read_bytes()
     ink.write(Ink((np.array([[1.0, 2.0, 0.0], [5.0, 5.0, 1.0]]),)), path)
     assert path.read_bytes() != first and [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_the_command_converts_and_keeps_what_is_there(tmp_path):
+    (tmp_path / "a.unp").write_text(UNIPEN)
+    ink.convert(tmp_path / "a.unp", tmp_path / "a.inkml")
+    same(ink.read(tmp_path / "a.inkml"), [[(1, 2), (3, 4)]])
+    with pytest.raises(ConfigError, match="is there already"):
+        ink.convert(tmp_path / "a.unp", tmp_path / "a.inkml")
+    ink.convert(tmp_path / "a.unp", tmp_path / "a.inkml", force=True)

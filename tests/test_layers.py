@@ -21,7 +21,7 @@ LAYERS = [
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "api", "bulk", "live",
-     "formats", "catalog", "doctor", "inspection", "lmtool"],
+     "formats", "catalog", "doctor", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

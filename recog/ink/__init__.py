@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..types import Ink
 from . import checks, iam, inkml, json, png, source, svg, unipen, xml
 from .source import is_ink
 
-__all__ = ["is_ink", "read", "write"]
+__all__ = ["convert", "is_ink", "read", "write"]
 
 WRITERS = {".inkml": inkml.write, ".json": json.write, ".svg": svg.write, ".png": png.write}
 
@@ -58,3 +58,10 @@ def write(ink: Ink, path: Path) -> None:
     if not ink.strokes:
         raise DataError("there is no ink to write", where=path)
     writer(ink, path)
+
+
+def convert(source: Path, output: Path, force: bool = False) -> None:
+    """`recog ink convert`. Raises DataError, or ConfigError when there is such a file already."""
+    if output.exists() and not force:
+        raise ConfigError("is there already", where=output, hint="--force writes it anew")
+    write(read(source), output)
