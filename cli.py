@@ -54,9 +54,10 @@ def transcribe(
     nbest: Annotated[int, typer.Option(help="Answers per file (json and jsonl show them).")] = 1,
     decoder: Annotated[Optional[str], typer.Option(help="greedy, beam or prefix; default: the model's own.")] = None,
     beam: Annotated[Optional[int], typer.Option(help="Width of the beam.")] = None,
-    lm: Annotated[Optional[str], typer.Option(help="For the beam: an ARPA file, a network's folder, or none; default: the model's own.")] = None,
+    lm: Annotated[Optional[str], typer.Option(help="For the beam: an ARPA or KenLM binary file, a network's folder, or none.")] = None,
     lm_weight: Annotated[Optional[float], typer.Option(help="What the language model counts.")] = None,
     length_bonus: Annotated[Optional[float], typer.Option(help="Nats for each unit, against short answers.")] = None,
+    word_bonus: Annotated[Optional[float], typer.Option(help="Nats for each word, with a language model or lexicon.")] = None,
     phrases: Annotated[Optional[str], typer.Option(metavar="FILE", help="Names and words to listen for, one to a line.")] = None,
     boost: Annotated[Optional[float], typer.Option(help="Nats that each letter of the phrases gains.")] = None,
     lexicon: Annotated[Optional[str], typer.Option(metavar="FILE", help="More words and their phones, in the CMU format.")] = None,
@@ -69,7 +70,7 @@ def transcribe(
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
     options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight, "length_bonus": length_bonus,
-               "phrases": phrases, "boost": boost, "lexicon": lexicon}
+               "word_bonus": word_bonus, "phrases": phrases, "boost": boost, "lexicon": lexicon}
     from recog.bulk import check_options, transcribe_files
     from recog.live import transcribe_stream
 

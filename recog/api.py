@@ -39,9 +39,10 @@ class TranscribeOptions:
     decoder: str | None = None               # greedy or beam; None: the model's own
     beam: int | None = None                  # width of the beam; None: the decoder's own
     nbest: int = 1                           # answers per file, best first
-    lm: str | None = None                    # an ARPA file or a network's folder for the beam; "none": without; None: the model's own, if its decoder asks it
+    lm: str | None = None                    # an ARPA or KenLM binary file, or a network's folder, for the beam; "none": without; None: the model's own, if its decoder asks it
     lm_weight: float | None = None           # what its nats count; None: the decoder's own
     length_bonus: float | None = None        # nats for each unit, against short answers; None: the decoder's own
+    word_bonus: float | None = None          # ... and for each word, with a language model or a lexicon
     phrases: str | None = None               # a file of names and words to listen for, with the beam: one to a line
     boost: float | None = None               # nats that each of their letters (or phones) gains; None: the decoder's own
     lexicon: str | None = None               # a file of more words and how they are spoken, for a model that hears phones
@@ -158,7 +159,7 @@ class Transcriber:
     def _decoder(self, options: TranscribeOptions) -> Decoder:
         chosen = self.loaded.config.decoder
         guided = options.lm not in (None, "none") or options.lm_weight is not None
-        wishes = (options.beam, options.phrases, options.length_bonus)
+        wishes = (options.beam, options.phrases, options.length_bonus, options.word_bonus)
         searched = options.nbest > 1 or guided or any(wish is not None for wish in wishes)
         kind = options.decoder or ("beam" if searched else chosen.kind)
         if kind != chosen.kind:
@@ -174,7 +175,7 @@ class Transcriber:
         elif guided:
             wanted |= {"lm": True} | ({} if options.lm_weight is None else {"lm_weight": options.lm_weight})
             lm = lm if options.lm is None else open_guide(Path(options.lm))
-        wanted |= {} if options.length_bonus is None else {"length_bonus": options.length_bonus}
+        wanted |= {name: value for name in ("length_bonus", "word_bonus") if (value := getattr(options, name)) is not None}
         wanted |= {} if options.phrases is None or options.boost is None else {"boost": options.boost}
         phrases = None if options.phrases is None else read_phrases(Path(options.phrases))
         try:

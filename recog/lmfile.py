@@ -16,11 +16,14 @@ def open_scorer(path: Path) -> Ngram | binary.Binary:
     return binary.Binary(path) if binary.is_binary(path) else Ngram.read(path)
 
 
-def open_guide(path: Path) -> Ngram | Rnn:
+def open_guide(path: Path) -> Ngram | Rnn | binary.Binary:
     """A model that can guide a search."""
     if path.is_dir():
         return textmodel.load(path)
     if binary.is_binary(path):
-        raise ConfigError("KenLM's binary files do not say which n-grams they hold, so they cannot guide a search", where=path,
-                          hint="give the ARPA file that it was made from")
+        model = binary.Binary(path)
+        if not model.words:
+            raise ConfigError("holds no list of its words, so that it cannot guide a search", where=path,
+                              hint="build_binary keeps it by default; or give the ARPA file")
+        return model
     return Ngram.read(path)

@@ -45,7 +45,7 @@ def lm_info(model: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA fi
 @lm_app.command("tune")
 def lm_tune(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, exp/RECIPE/NAME, of a model with the ctc head.")],
-    lm: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA file of words or of the model's units, or a network's folder.")],
+    lm: Annotated[Path, typer.Argument(metavar="LM", help="An ARPA or binary file of words or of the model's units, or a network's folder.")],
     split: Annotated[str, typer.Option(help="On which split: never a test list.")] = "dev",
     unit: Annotated[str, typer.Option(help="Which errors: word, char or phone.")] = "word",
     beam: Annotated[int, typer.Option(help="Width of the beam.")] = 100,

@@ -19,6 +19,7 @@ from .decode.ctc_beam import CtcBeamConfig
 from .decode.guide import guide
 from .errors import ConfigError, DataError
 from .files import write_text
+from .lm.binary import is_binary
 from .lmfile import open_guide
 from .modeldir import LoadedModel, equip, load
 from .score import UNITS, Fold, distance, tokenize
@@ -137,8 +138,8 @@ def tune_run(run: Path, lm: Path, split: str = "dev", unit: str = "word", beam: 
     if fold and unit != "phone":
         raise ConfigError("this run's phones are folded before they are scored", where="--unit", hint="add --unit phone")
     found = tune(loaded, component, {id: store.frames(id) for id in texts}, texts, unit, fold, run / "tune.svg", lines.append)
-    if lm.is_dir():
+    if lm.is_dir() or is_binary(lm):                            # a model folder holds ARPA files only
         wanted = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in found.items())
-        return "\n".join([*lines, f"recog transcribe --model {run / 'model'} --lm {lm} {wanted}", f"the surface: {run / 'tune.svg'}"])
+        return "\n".join([*lines, f"recog transcribe --model {run / 'model'} --beam {beam} --lm {lm} {wanted}", f"the surface: {run / 'tune.svg'}"])
     equip(run / "model", lm, replace(component, config=replace(component.config, **found)))
     return "\n".join([*lines, f"in {run / 'model'}; the surface: {run / 'tune.svg'}"])

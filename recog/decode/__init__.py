@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ..config import Component
     from ..kernels.predictor import Predictor
+    from ..lm.binary import Binary
     from ..lm.ngram import Ngram
     from ..lm.rnn import Rnn
     from ..text import Units
@@ -21,7 +22,7 @@ def decode(decoder: Decoder, emissions: ndarray) -> list[Hypothesis]:
 
 
 def make(component: Component, units: Units, words: Sequence[str], predictor: Predictor | None = None,
-         lm: Ngram | Rnn | None = None, phrases: Mapping[str, float] | None = None) -> Decoder:
+         lm: Ngram | Rnn | Binary | None = None, phrases: Mapping[str, float] | None = None) -> Decoder:
     """The decoder that a setting names. words: the model's lexicon, if the decoder asks for one; predictor: a transducer's.
 
     phrases: names and words to listen for, and a factor of what each gains.

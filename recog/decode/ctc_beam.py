@@ -15,7 +15,7 @@ from .guide import Guide, GuideConfig
 from .lexicon import Alphabet
 
 if TYPE_CHECKING:
-    from .neural import Answers
+    from .asking import Answers
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Beams:
     nodes: np.ndarray                         # [K], the live prefixes, best first
     blank: np.ndarray                         # [K], log-probability of their paths that end in a blank
     label: np.ndarray                         # [K], and of those that end in their last unit
-    answers: Answers | None                   # what a neural language model says of them
+    answers: Answers | None                   # what a language model says of them that is asked
 
 
 class CtcBeam:
@@ -66,18 +66,18 @@ class CtcBeam:
         """size: V, when it should be checked from the first frame on."""
         self.config, self.guide, self.size = config, guide, size if guide is None else len(guide.alphabet.roles)
         self.fusion = None if guide is None else guide.fusion()
-        self.neural = None
-        if guide is not None and guide.language is not None and guide.language.neural:
-            from .neural import Neural
+        self.asker = None
+        if guide is not None and guide.language is not None and guide.language.asked:
+            from .asking import asker
 
-            self.neural = Neural(guide.language)
+            self.asker = asker(guide)
 
     def begin(self) -> Beams:
         from ..kernels.ctc_beam import empty_tree
 
         tree, table, earned = empty_tree(0 if self.guide is None else self.guide.start())
         return Beams(self.size, 0, (), tree, table, earned, 1, nodes=np.zeros(1, np.int64), blank=np.zeros(1), label=np.full(1, -np.inf),
-                     answers=None if self.neural is None else self.neural.begin())
+                     answers=None if self.asker is None else self.asker.begin())
 
     def step(self, state: Beams, log_probs: np.ndarray) -> Beams:
         """log_probs: [T, V], natural log, each row sums to one. Raises DataError."""
@@ -87,12 +87,12 @@ class CtcBeam:
         fusion = _unguided(config, log_probs.shape[1]).fusion() if self.fusion is None else self.fusion
         limits = config.beam, _limit(config.token_threshold), _limit(config.beam_threshold)
         search, answers = (state.tree, state.table, state.earned, state.count, state.nodes, state.blank, state.label), state.answers
-        if self.neural is None:
+        if self.asker is None:
             search = advance(log_probs, *limits, fusion, *search)
         else:
             for row in log_probs:
                 search = advance(row[None], *limits, fusion._replace(rows=answers.rows), *search)
-                answers = self.neural.ask(answers, *search[:5])
+                answers = self.asker.ask(answers, *search[:5])
         tree, table, earned, count, nodes, blank, label = search
         if not len(nodes):
             raise DataError(f"nothing that the lexicon allows has a probability above zero in frames {state.frames} to "

@@ -17,6 +17,7 @@ from .phrases import Phrases
 
 if TYPE_CHECKING:
     from ..kernels.fusion import Fusion
+    from ..lm.binary import Binary
     from ..lm.ngram import Ngram
     from ..lm.rnn import Rnn
 
@@ -57,12 +58,13 @@ class GuideConfig:
 class Language:
     """A language model, and what its words are in terms of a search."""
 
-    model: Ngram | Rnn                        # a network reads units
+    model: Ngram | Rnn | Binary               # a network reads units
     numbers: np.ndarray                       # int32: of each unit [V], or of the word that each state of the lexicon spells [S]
     reads_units: bool
 
     @property
-    def neural(self) -> bool:
+    def asked(self) -> bool:
+        """Whether compiled code cannot read the model itself."""
         return not hasattr(self.model, "automaton")
 
     def ahead(self, lexicon: Lexicon, weight: float, unknown: float) -> np.ndarray:
@@ -71,7 +73,7 @@ class Language:
         A prefix is charged for it at once, and gets it back when the word is known: so it is not until words end that a narrow
         beam learns what they cost. In the end it changes no score.
         """
-        single, other = weight * self.model.automaton.first.astype(np.float64), self.model.unk
+        single, other = weight * self.model.alone.astype(np.float64), self.model.unk
         costs = np.full(len(lexicon.next), -np.inf if lexicon.closed else single[other] - unknown)
         for state in lexicon.ends.values():
             costs[state] = max(costs[state], single[self.numbers[state]] - unknown * (self.numbers[state] == other))
@@ -114,18 +116,22 @@ class Guide:
             inside += max(0.0, float(np.where(after >= 0, ahead[after] - ahead[:, None], 0.0).max(initial=0.0)))
         most = config.length_bonus + max(config.word_bonus, 0.0) + max(inside, between)
         model, kind = (None, fusion.NONE) if language is None else (language.model, fusion.WORDS)
-        if language is not None and language.reads_units:
-            kind = fusion.ROWS if language.neural else fusion.UNITS
+        words, end = np.zeros(1, np.int32), -1
+        if language is not None:
+            kind = {(True, False): fusion.UNITS, (True, True): fusion.ROWS, (False, True): fusion.ENDS}.get((language.reads_units, language.asked), kind)
+            words, end = language.numbers, model.eos
+            if kind == fusion.ROWS and not hasattr(model, "follow"):             # rows in the order of the network's own units
+                words, end = np.arange(V, dtype=np.int32), V
         return fusion.Fusion(
             self.alphabet.roles, most, inside, float(config.length_bonus), float(config.word_bonus),
             nothing if self.lexicon is None else self.lexicon.next, kind, float(config.lm_weight), float(config.unknown),
-            np.zeros(1, np.int32) if language is None else language.numbers, ahead, *((-1, -1) if model is None else (model.unk, model.eos)),
-            fusion.no_model() if model is None or language.neural else model.automaton, np.zeros((0, 0), np.float32),
+            words, ahead, -1 if model is None else model.unk, end,
+            fusion.no_model() if model is None or language.asked else model.automaton, np.zeros((0, 0), np.float32),
             *((nothing, none, none) if phrases is None else (phrases.next, phrases.hopes, phrases.kept)))
 
     def start(self) -> int:
         """The language model's state before the first unit."""
-        return 0 if self.language is None or self.language.neural else self.language.model.start()
+        return 0 if self.language is None or self.language.asked else self.language.model.start()
 
     def parts(self, units: Sequence[int]) -> dict[str, float]:
         """The parts of a whole answer's score that are not acoustic, nats; length: the bonuses of units and words."""
@@ -163,7 +169,7 @@ class Guide:
         return self.config.lm_weight * model.total(said) - unknown
 
 
-def guide(config: GuideConfig, units: Units, words: Sequence[str] = (), lm: Ngram | Rnn | None = None,
+def guide(config: GuideConfig, units: Units, words: Sequence[str] = (), lm: Ngram | Rnn | Binary | None = None,
           phrases: Mapping[str, float] | None = None) -> Guide | None:
     """What these settings ask for; None when that is nothing. Raises ConfigError when the model has not what is asked for, or
     it does not fit.

@@ -65,9 +65,9 @@ class TransducerBeam:
 
     def __init__(self, config: TransducerBeamConfig, predictor: Predictor, guide: Guide | None = None):
         self.config, self.predictor = config, predictor
-        if guide is not None and guide.language is not None and guide.language.neural:
-            raise ConfigError("a network cannot guide a transducer's beam yet", where="decoder.lm",
-                              hint="an n-gram model can; or recog lm rescore puts its answers in a new order")
+        if guide is not None and guide.language is not None and guide.language.asked:
+            raise ConfigError("neither a network nor a binary file can guide a transducer's beam yet", where="decoder.lm",
+                              hint="an ARPA file can; or recog lm rescore puts its answers in a new order")
         if guide is None and (config.length_bonus or config.internal):
             guide = Guide(config, Alphabet(np.zeros(predictor.units, np.int8), ((),) * predictor.units))
         self.guide, self.fusion = guide, None if guide is None else guide.fusion()

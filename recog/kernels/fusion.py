@@ -14,7 +14,7 @@ from numba import njit
 from .ngram import Automaton, ngram_step
 from .roles import CLOSES, INSIDE, OPENS
 
-NONE, UNITS, WORDS, ROWS = 0, 1, 2, 3        # what the language model reads; ROWS: units, and others ask it (a neural one)
+NONE, UNITS, WORDS, ROWS, ENDS = 0, 1, 2, 3, 4     # what the language model reads; ROWS and ENDS: units and words, and others ask it
 UNASKED = -1                                 # its state where nobody has asked it yet
 
 
@@ -35,7 +35,8 @@ class Fusion(NamedTuple):
     other: int                               # its number of words that it does not know
     end: int                                 # ... and of the end of a sentence
     model: Automaton
-    rows: np.ndarray                         # float32 [K, U], for ROWS: log-probability of each of its units in each of its states
+    rows: np.ndarray                         # float32 [K, U], its answers in each of its states: for ROWS the log-probability of each
+                                             # of its units; for ENDS what is gained if a word ends here, and if the text does
     phrases: np.ndarray                      # int32 [P, V]: the state after a unit
     hopes: np.ndarray                        # [P] what a phrase under way was given, and gives back if it is none
     kept: np.ndarray                         # [P] and what it keeps if its last word ends here
@@ -66,6 +67,11 @@ def said(fusion, spelled, said, meant, unit):
         if spelled != 0 and fusion.roles[unit] != INSIDE:
             gain, said = word(fusion, spelled, said)
         gain += fusion.ahead[fusion.lexicon[spelled, unit]] - fusion.ahead[spelled]
+    elif fusion.kind == ENDS:
+        if spelled != 0 and fusion.roles[unit] != INSIDE:
+            gain = np.float64(fusion.rows[said, 0])
+        gain += fusion.ahead[fusion.lexicon[spelled, unit]] - fusion.ahead[spelled]
+        said = UNASKED
     if len(fusion.hopes) > 1:
         after = fusion.phrases[meant, unit]
         gain += fusion.hopes[after] - fusion.hopes[meant] + (fusion.kept[meant] if fusion.roles[unit] != INSIDE else 0.0)
@@ -89,6 +95,8 @@ def ended(fusion, spelled, said, meant):
         return gain
     if fusion.kind == ROWS:
         return gain + fusion.weight * fusion.rows[said, fusion.end]
+    if fusion.kind == ENDS:
+        return gain + fusion.rows[said, 1] - fusion.ahead[spelled]
     if fusion.kind == WORDS and spelled != 0:
         last, said = word(fusion, spelled, said)
         gain += last - fusion.ahead[spelled]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..files import writing
 from .arpa import write
 from .backoff import Arpa
 
+LN10 = math.log(10)
 MAGIC = b"mmap lm http://kheafield.com/code"
 
 
@@ -28,7 +30,10 @@ def is_binary(path: Path) -> bool:
 
 
 class Binary:
-    """Scores sentences. Raises DataError for a file that KenLM refuses."""
+    """Scores sentences, and words after a state. Natural logs; words have numbers where the file lists them.
+
+    Raises DataError for a file that KenLM refuses.
+    """
 
     def __init__(self, path: Path):
         import kenlm
@@ -37,14 +42,62 @@ class Binary:
             self._model = kenlm.Model(str(path))
         except (OSError, RuntimeError) as error:
             raise DataError(f"KenLM cannot read it: {str(error).splitlines()[-1]}", where=path) from None
-        self.order = self._model.order
+        self.order, self._state = self._model.order, kenlm.State
+        self.words = _listed(path, self._model)
+        self._ids = {word: number for number, word in enumerate(self.words)}
+        self.unk, self.eos = 0, self._ids.get("</s>", -1)
+
+    def id(self, word: str) -> int:
+        return self._ids.get(word, self.unk)
 
     def knows(self, word: str) -> bool:
         return word in self._model
 
+    def start(self) -> Any:
+        """The state after <s>."""
+        state = self._state()
+        self._model.BeginSentenceWrite(state)
+        return state
+
+    def score(self, state: Any, number: int) -> tuple[float, Any]:
+        behind = self._state()
+        return self._model.BaseScore(state, self.words[number], behind) * LN10, behind
+
+    def end(self, state: Any) -> float:
+        return self._model.BaseScore(state, "</s>", self._state()) * LN10
+
+    @functools.cached_property
+    def alone(self) -> np.ndarray:
+        """Log-probability of each word after an empty context [V]."""
+        nothing = self._state()
+        self._model.NullContextWrite(nothing)
+        return np.array([self.score(nothing, number)[0] for number in range(len(self.words))], np.float32)
+
+    def total(self, numbers: Sequence[int]) -> float:
+        """Log-probability of a sentence with its end, nats."""
+        state, total = self.start(), 0.0
+        for number in numbers:
+            gain, state = self.score(state, number)
+            total += gain
+        return total + self.end(state)
+
     def scores(self, words: Sequence[str]) -> np.ndarray:
         """Natural log of each word of a sentence, and of its end [n + 1]."""
-        return np.array([prob for prob, *_ in self._model.full_scores(" ".join(words))]) * math.log(10)
+        return np.array([prob for prob, *_ in self._model.full_scores(" ".join(words))]) * LN10
+
+
+def _listed(path: Path, model: Any) -> list[str]:
+    """The words, which stand at the end of the file, <unk> first; none, if it was built without them."""
+    data = path.read_bytes()
+    begin = data.rfind(b"<unk>\0")
+    words = data[begin:].split(b"\0")[:-1] if begin >= 0 and data.endswith(b"\0") else []
+    try:
+        found = [word.decode("utf-8") for word in words]
+    except UnicodeDecodeError:
+        found = []
+    if "</s>" not in found or not all(word in model for word in found[1:]):
+        return []
+    return found
 
 
 def builder() -> str:

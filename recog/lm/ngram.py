@@ -40,6 +40,11 @@ class Ngram:
     def read(path: Path) -> Ngram:
         return Ngram(read(path), path)
 
+    @property
+    def alone(self) -> np.ndarray:
+        """Log-probability of each word after an empty context [V]."""
+        return self.automaton.first
+
     def id(self, word: str) -> int:
         return self._ids.get(word, self.unk)
 
