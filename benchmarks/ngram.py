@@ -18,7 +18,7 @@ from recog.kernels.ngram import ngram_scores
 from recog.lm import arpa
 from recog.lm.ngram import Ngram
 
-from .table import PROCESSOR, Row, at_most, seconds
+from .table import PROCESSOR, Row, at_most, peak, seconds
 
 TEXT = Path(__file__).parents[2] / "shared" / "data" / "text" / "gutenberg"
 LMPLZ = (31_321, 320_259, 648_107, 727_374, 674_504)       # what lmplz counts in TEXT
@@ -70,13 +70,17 @@ def train(folder: Path) -> tuple[float, float, float, list[int]]:
                "--discount-fallback", "--force"]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
+    ended, megabytes = 0, 0.0
+    while not ended:                                     # its own peak is gone with it, and getrusage's begins with ours
+        megabytes = max(megabytes, peak(process.pid))
+        time.sleep(0.005)
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
     counts = [int(count.replace(",", "")) for count in said.rpartition("n-grams ")[2].split(" / ")]
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, counts
+    return wall, usage.ru_utime + usage.ru_stime, megabytes, counts
 
 
 def capitals(text: Path) -> str:

@@ -86,11 +86,11 @@ def machine() -> list[str]:
             f"kernels for {torch.backends.cpu.get_cpu_capability()}; rows that say 'one core' set torch to one thread"]
 
 
-def peak() -> float:
-    """Megabytes of this process at its most. Linux's getrusage begins with the peak of the process that started this one."""
-    status = Path("/proc/self/status")
+def peak(process: int | str = "self") -> float:
+    """Megabytes of a process at its most so far. Linux's getrusage begins with the peak of the process that started it."""
+    status = Path(f"/proc/{process}/status")
     if status.exists():
-        return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return next((int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM")), 0.0)
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2 ** 20 if platform.system() == "Darwin" else 1024)
