@@ -26,11 +26,14 @@ class UnitsConfig:
     kind: Literal["char", "phone", "word", "piece"] = "char"
     size: int = 500                  # how many pieces to learn (kind = "piece" only)
     pieces: Literal["unigram", "bpe"] = "unigram"      # how: the likeliest set, or by joining the commonest pairs
+    also: str = ""                   # characters that are among them even if the training texts lack them (kind = "char" only)
     lexicon: str | None = None       # a pronunciation dictionary beside recipe.toml: texts are words, units their phones
 
     def __post_init__(self):
         if self.size < 2:
             raise ValueError("size must be at least 2")
+        if self.also and self.kind != "char":
+            raise ValueError('also needs kind = "char"')
         if self.lexicon is not None and self.kind != "phone":
             raise ValueError('lexicon needs kind = "phone"')
 
@@ -151,7 +154,7 @@ def learn(config: UnitsConfig, texts: Iterable[str], folder: Path = Path()) -> U
         return Units(config.kind, [BLANK, " ", *sorted(phones)], lexicon=lexicon)
     if config.kind == "piece":
         return _learn_pieces(config, texts)
-    symbols = sorted({symbol for text in texts for symbol in _split(text, config.kind)})
+    symbols = sorted({symbol for text in texts for symbol in _split(text, config.kind)} | set(config.also))
     if BLANK in symbols:
         raise DataError(f"a transcript holds '{BLANK}', which is the name of the blank")
     return Units(config.kind, [BLANK, *symbols])

@@ -21,6 +21,7 @@ from recog.inkplot import picture
 from recog.inspection import describe
 from recog.sources import expand, medium_of
 from recog.stages import run_recipe
+from recog.text import learn
 from recog.types import Ink
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -177,6 +178,13 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
     with pytest.raises(ConfigError, match="go together"):
         picture(tmp_path / "page.xml", None, str(folder / "model"), False)
     assert f"{len(page.strokes)}, {len(page.points)} points" in describe(tmp_path / "page.xml")
+
+
+def test_every_model_file_is_whole_and_writes_the_82_characters():
+    for name in RECIPE.models():
+        also = RECIPE.experiment(name).units.also
+        assert len(also) == len(set(also)) == 82
+        assert len(learn(RECIPE.experiment(name).units, ["ab"])) == 83
 
 
 def test_a_copy_with_the_fourth_list_is_scored_on_it_too(tmp_path, corpus, small):
