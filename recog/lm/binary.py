@@ -16,6 +16,7 @@ from ..errors import ConfigError, DataError
 from ..files import writing
 from .arpa import write
 from .backoff import Arpa
+from .stepwise import Stepwise
 
 LN10 = math.log(10)
 MAGIC = b"mmap lm http://kheafield.com/code"
@@ -29,7 +30,7 @@ def is_binary(path: Path) -> bool:
         return False                          # whoever reads it will say so
 
 
-class Binary:
+class Binary(Stepwise):
     """Scores sentences, and words after a state. Natural logs; words have numbers where the file lists them.
 
     Raises DataError for a file that KenLM refuses.
@@ -72,14 +73,6 @@ class Binary:
         nothing = self._state()
         self._model.NullContextWrite(nothing)
         return np.array([self.score(nothing, number)[0] for number in range(len(self.words))], np.float32)
-
-    def total(self, numbers: Sequence[int]) -> float:
-        """Log-probability of a sentence with its end, nats."""
-        state, total = self.start(), 0.0
-        for number in numbers:
-            gain, state = self.score(state, number)
-            total += gain
-        return total + self.end(state)
 
     def scores(self, words: Sequence[str]) -> np.ndarray:
         """Natural log of each word of a sentence, and of its end [n + 1]."""

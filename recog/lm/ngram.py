@@ -12,12 +12,13 @@ from ..errors import DataError
 from ..kernels.ngram import STATE, Automaton, fill, link, ngram_scores, ngram_step
 from .arpa import read
 from .backoff import Arpa
+from .stepwise import Stepwise
 
 LN10 = math.log(10)
 MISSING = -100.0                              # log10 of an unknown word where the model has no <unk>, as in KenLM
 
 
-class Ngram:
+class Ngram(Stepwise):
     """A LanguageModel: scores are natural logs, a state is one int. `automaton` is for compiled code.
 
     Unknown words are the word <unk>, whose number is `unk`. Raises DataError for a model that cannot be one.
@@ -61,14 +62,6 @@ class Ngram:
 
     def end(self, state: int) -> float:
         return self.score(state, self.eos)[0]
-
-    def total(self, numbers: Sequence[int]) -> float:
-        """Log-probability of a sentence with its end, nats."""
-        state, total = self.start(), 0.0
-        for number in numbers:
-            gain, state = self.score(state, number)
-            total += gain
-        return total + self.end(state)
 
     def scores(self, words: Sequence[str]) -> np.ndarray:
         """Of each word of a sentence, and of its end [n + 1]."""
