@@ -116,6 +116,13 @@ def test_a_point_stays_a_point_and_unknown_times_count_as_even():
     assert resampled([line], 0.05, "time")[0][:, 0].tolist() == [0, 5, 10]
 
 
+def test_what_is_no_writing_does_not_eat_the_memory():
+    ruled = Ink((np.array([[0.0, 5.0, 0.0], [9e6, 5.0, 1.0]]), np.array([[0.0, 5.0, 2.0], [1.0, 5.1, 3.0]])))
+    for kind in ("offsets", "classic", "bezier"):
+        frames, _ = extract(ruled, InkFeatureConfig(kind=kind))
+        assert len(frames) < 5000 and np.isfinite(frames).all()
+
+
 # --- what is written late ---
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+SOME, MANY = 1000, 10                    # new points of a stroke: at most so many, and for each old one so many; writing has fewer
+
 
 def resampled(strokes: list[np.ndarray], step: float, by: str = "length") -> list[np.ndarray]:
     """Strokes with a point every `step` (a length; or seconds, by = "time"), the first and last point of each kept. All columns are interpolated.
+
+    Of what is no writing, such as a ruler's line of a thousand letters' length, there are fewer points.
 
     Without times, a stroke is resampled by time as if 100 points took a second.
     """
     new = []
     for s in strokes:
         at = _along(s, by)
-        count = max(1, round(at[-1] / step))
+        count = int(min(max(1, round(at[-1] / step)), SOME + MANY * len(s)))
         wanted = np.linspace(0.0, at[-1], count + 1) if at[-1] > 0 else np.zeros(1)
         index = np.interp(wanted, at, np.arange(len(s)))
         low = np.minimum(index.astype(int), max(len(s) - 2, 0))
