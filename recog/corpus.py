@@ -19,7 +19,7 @@ from .augment import channel, speed
 from .errors import DataError, RecogError
 from .experiment import ViewsConfig
 from .features import FeatureConfig, extract
-from .files import digest, digest_of
+from .files import digest, digest_of, write_text
 from .ledger import say
 from .pen import features as pen
 from .pen.features import InkFeatureConfig
@@ -60,7 +60,17 @@ def prepare(recipe: Recipe, corpus: Path, folder: Path) -> dict:
         if not counts[split] and split not in recipe.config.optional:
             raise DataError(f"has no utterance in the split '{split}'", where=corpus, hint="splits are named in recipe.toml")
     say("prepare: " + ", ".join(f"{split} {count}" for split, count in sorted(counts.items())) + " utterances")
-    return {"manifest": digest(path), "counts": dict(counts), "variant": variant}
+    return {"manifest": digest(path), "counts": dict(counts), "variant": variant} | _texts(recipe, corpus, folder / "texts.txt")
+
+
+def _texts(recipe: Recipe, corpus: Path, path: Path) -> dict[str, str]:
+    """Writes the free texts for language models, if there are any; gives their digest."""
+    lines = list(recipe.texts(corpus) or ())
+    if not lines:
+        return {}
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    say(f"prepare: {len(lines):,} lines of free text for language models")
+    return {"texts": digest(path)}
 
 
 def store_features(path: Path, splits: list[str], features: FeatureConfig | InkFeatureConfig, views: ViewsConfig, folder: Path) -> dict:

@@ -24,7 +24,7 @@ from .score import Fold, error_rate
 from .store import Store, write_shard
 from .text import Units
 from .train import to_device
-from .types import Hypothesis, Utterance
+from .types import Decoder, Hypothesis, Utterance
 
 
 class DevelopmentSet:
@@ -49,27 +49,26 @@ class DevelopmentSet:
         return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit, self.fold)}
 
 
-def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Mapping[str, Component],
+def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Mapping[str, Decoder],
                  out: Path) -> dict[str, float]:
     """Writes reference.tsv, DECODER.tsv and (for CTC) the log-probabilities of a split; gives each decoder's real-time factor."""
     out.mkdir(exist_ok=True)
-    found, predictor = emissions_of(loaded, store, [u.id for u in utterances]), loaded.model.predictor()
-    if predictor is None:
+    found = emissions_of(loaded, store, [u.id for u in utterances])
+    if loaded.model.predictor() is None:
         write_shard(out / "log_probs", 0, ((id, 0, rows) for id, rows in found.items()))
     write_text(out / "reference.tsv", "".join(f"{u.id}\t{u.text}\n" for u in utterances))
     times = {u.id: store.length(u.id) * loaded.config.features.step_ms / 1000 for u in utterances}
     seconds = sum(times.values())
     write_text(out / "reference.stm", stm(utterances, times))
     factors = {}
-    for name, component in decoders.items():
-        decoder = make(component, loaded.units, loaded.words, predictor, loaded.lm)
+    for name, decoder in decoders.items():
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
         lists = {id: decode(decoder, rows) for id, rows in found.items()}
         answers = {id: hypotheses[0] for id, hypotheses in lists.items()}
         factors[name] = (time.perf_counter() - began) / seconds
         write_text(out / f"{name}.tsv", "".join(f"{id}\t{loaded.units.decode(h.units)}\n" for id, h in answers.items()))
-        if getattr(component.config, "nbest", 1) > 1:
+        if getattr(decoder.config, "nbest", 1) > 1:
             nbest.write(out / f"{name}.jsonl", {id: _told(hypotheses, loaded.units) for id, hypotheses in lists.items()})
         write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.seconds))
     return factors
@@ -79,11 +78,11 @@ def _told(hypotheses: Sequence[Hypothesis], units: Units) -> list[Answer]:
     return list(once(Answer(units.decode(h.units), h.score, h.parts) for h in hypotheses))
 
 
-def named(decoders: Sequence[Component]) -> dict[str, Component]:
-    """Decoders by kind and by what guides them: beam+lexicon+lm; the second of a name is NAME-2, and so on."""
+def named(decoders: Sequence[Component], lm: str = "lm") -> dict[str, Component]:
+    """Decoders by kind and by what guides them: beam+lexicon+LM; the second of a name is NAME-2, and so on."""
     names: dict[str, Component] = {}
     for component in decoders:
-        name = "+".join([component.kind, *(guide for guide in ("lexicon", "lm") if getattr(component.config, guide, False))])
+        name = "+".join([component.kind, *(called for guide, called in (("lexicon", "lexicon"), ("lm", lm)) if getattr(component.config, guide, False))])
         same = sum(other.rpartition("-")[0] == name or other == name for other in names)
         names[name if not same else f"{name}-{same + 1}"] = component
     return names

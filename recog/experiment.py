@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from .augment import ChannelConfig
@@ -19,6 +20,8 @@ from .phases import SecondConfig
 from .splice import SpliceConfig
 from .text import UnitsConfig
 from .train import TrainConfig
+
+LM = "lm"                                        # what [lm] is called beside the names of [[beside]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,24 @@ class ViewsConfig:
             raise ValueError("speeds must be from 0.5 to 2, channels and hands at least 0")
 
 
+@dataclass(frozen=True)
+class GuidedConfig:
+    """[[beside]]: decoders with a language model of their own, to be compared; it does not go into the model."""
+
+    name: str                                    # what the table calls it
+    lm: LmConfig | None
+    decoders: tuple[Component, ...] = field(metadata={"of": "decoder"})
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[a-z0-9_]+", self.name):
+            raise ValueError("name must be of small letters, digits and _")
+        if not self.decoders:
+            raise ValueError("decoders must name at least one decoder")
+        asking = [d.kind for d in self.decoders if getattr(d.config, "lm", False)]
+        if bool(asking) != (self.lm is not None):
+            raise ValueError("a decoder with lm = true needs [lm]" if asking else "[lm] needs a decoder with lm = true")
+
+
 def _greedy() -> tuple[Component, ...]:
     return (component("decoder", default="greedy").default_factory(),)
 
@@ -57,22 +78,25 @@ class Experiment:
     splice: SpliceConfig = field(default_factory=SpliceConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     lm: LmConfig | None = None                   # a language model for the decoders with lm = true; none: no such decoder
+    beside: tuple[GuidedConfig, ...] = ()        # more decoders, asking other language models
     second: SecondConfig | None = None           # a second phase of training, with hooks of its own; none: one phase
 
     def __post_init__(self):
-        if not self.decoders:
-            raise ValueError("decoders must name at least one decoder")
+        names = [group.name for group in self.guided]
+        if len(set(names)) < len(names):
+            raise ValueError(f"beside: each needs a name of its own, and not '{LM}'")
         if self.splice.share and (self.second is None or self.head.kind != "ctc"):
             raise ValueError("splice.share needs a [second] phase, and the ctc head, which says in the first where words end")
-
-        asking = [d.kind for d in self.decoders if getattr(d.config, "lm", False)]
-        if bool(asking) != (self.lm is not None):
-            raise ValueError("a decoder with lm = true needs [lm]" if asking else "[lm] needs a decoder with lm = true")
         ink = isinstance(self.features, InkFeatureConfig)
         if self.views.hands and not ink or ink and (self.views.channels or self.views.speeds != (1.0,)):
             raise ValueError("views.speeds and views.channels are for sound, views.hands is for ink")
         if self.train.perturb.warp and (self.features.kind != "logmel" or self.features.energy):
             raise ValueError("train.perturb.warp needs logmel features without energy")
+
+    @property
+    def guided(self) -> tuple[GuidedConfig, ...]:
+        """All decoders, by the language model that they may ask; the first group's goes into the model."""
+        return (GuidedConfig(LM, self.lm, self.decoders), *self.beside)
 
     @property
     def recognizer(self) -> RecognizerConfig:

@@ -101,13 +101,16 @@ def load(folder: Path) -> LoadedModel:
     return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, lm, info)
 
 
-def equip(folder: Path, lm: Path, decoder: Component) -> None:
-    """Puts a language model, and the decoder that asks it, into a finished model folder."""
+def equip(folder: Path, lm: Path, decoder: Component, words: Sequence[str] = ()) -> None:
+    """Puts a language model, the decoder that asks it, and another lexicon if one is given, into a finished model folder."""
     info = described(folder)
     with writing(folder) as partial:
         shutil.copytree(folder, partial)
         shutil.copyfile(lm, partial / LM)
-        info["files"][LM] = {"bytes": lm.stat().st_size, "sha256": digest(lm)}
+        if words:
+            write_text(partial / _LEXICON, "".join(f"{word}\n" for word in words))
+        for name in (LM, _LEXICON)[:2 if words else 1]:
+            info["files"][name] = {"bytes": (partial / name).stat().st_size, "sha256": digest(partial / name)}
         write_json(partial / "model.json", info | {"config": info["config"] | {"decoder": plain(decoder)}})
 
 

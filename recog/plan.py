@@ -45,6 +45,11 @@ class Run:
         return self.home / "prepare" / "manifest.jsonl"
 
     @property
+    def texts(self) -> Path:
+        """Free texts for language models, where prepare.py finds some."""
+        return self.home / "prepare" / "texts.txt"
+
+    @property
     def features(self) -> Path:
         """Shared by all models whose features before normalization are the same."""
         return self.home / f"features-{digest_of(self.feature_settings)[:8]}"

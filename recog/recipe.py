@@ -86,6 +86,11 @@ class Recipe:
             raise ConfigError("has no function prepare(corpus)", where=self.folder / "prepare.py")
         return module.prepare
 
+    def texts(self, corpus: Path) -> Iterator[str] | None:
+        """Free texts for language models, line by line, if prepare.py has a function `texts`."""
+        found = getattr(self._module(), "texts", None)
+        return None if found is None else found(corpus)
+
     def variant(self, corpus: Path) -> str | None:
         """Which of [variants] the corpus is, as prepare.py says; None: the one that [expect] describes."""
         if not self.config.variants:

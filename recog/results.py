@@ -78,15 +78,16 @@ def _figures(report: Report) -> dict[str, Any]:
 def _table(recipe: Recipe, variant: str | None, trained: dict, decoded: dict, scores: dict) -> str:
     name = f"{recipe.name} ({variant}: {recipe.facts(variant).description})" if variant else recipe.name
     lines = [f"{name}: best of {trained['epochs']} epochs: {trained['best_epoch']}, {trained['minutes']} minutes of training"]
+    wide = max([10, *(len(decoder) for decoders in scores.values() for decoder in decoders)])
     for split, decoders in scores.items():
         for decoder, units in decoders.items():
             labelled = measures(units)
             if len(lines) == 1:
                 head = "".join(f"{label + ' %':>{max(8, len(label) + 3)}} {'95 % interval':>16} {'errors':>12} " for label, _ in labelled)
-                lines.append(f"{'split':8} {'decoder':10} {head}{'real time':>10}")
+                lines.append(f"{'split':8} {'decoder':{wide}} {head}{'real time':>10}")
             cells = "".join(f"{100 * f['error_rate']:{max(8, len(label) + 3)}.2f} {_interval(f['interval']):>16} {f['errors']:>5} / {f['tokens']:<5}"
                             for label, f in labelled)
-            lines.append(f"{split:8} {decoder:10} {cells}{decoded['real_time_factors'][split][decoder]:>10.5f}")
+            lines.append(f"{split:8} {decoder:{wide}} {cells}{decoded['real_time_factors'][split][decoder]:>10.5f}")
     for split, decoders in scores.items():
         for decoder, units in decoders.items():
             best = [f"{METRIC[unit]} {100 * f['oracle']['error_rate']:.2f} %" for unit, f in units.items() if "oracle" in f]

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
 import torch
 
 from . import corpus as corpus_stages
-from . import manifest, modeldir, results, tuning
+from . import manifest, modeldir, results
 from .beginnings import Planned, prepare_stage, units_stage
 from .components import nearest
-from .config import Component, plain
+from .config import plain
 from .errors import ConfigError
-from .evaluation import decode_split, emissions_of, named
+from .evaluation import decode_split
 from .files import alone, digest, digest_of, read_json
+from .guiding import lm_stage, ready, settled
 from .ledger import Stage, run as run_stage, say
-from .lm.recipe import learn as learn_lm
 from .plan import Run
 from .recipe import Recipe
 from .recipe import find as find_recipe
 from .store import Store
-from .text import Units
 from .training import train_model
 
 
@@ -53,7 +51,7 @@ def run(run: Run, until: str = "score") -> str:
     plan, anew = plan_of(run.recipe), False
     with alone(run.home / f"{run.name}.lock"):
         for name in list(plan)[:list(plan).index(until) + 1]:
-            if name == "lm" and run.experiment.lm is None:
+            if name == "lm" and not any(group.lm for group in run.experiment.guided):
                 continue
             stage, work = plan[name](run, done, device)
             anew |= name == run.again
@@ -82,61 +80,24 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
     settings = plain(experiment, defaults=False) | {"dev": recipe.config.dev, "unit": recipe.config.score[0]}
     if recipe.config.fold:
         settings["fold"] = digest(recipe.folder / recipe.config.fold)    # the best epoch is chosen by folded phones
-    for later in ("decoders", "lm"):
+    for later in ("decoders", "lm", "beside"):
         settings.pop(later, None)
     settings.get("train", {}).pop("checkpoint_seconds", None)    # changes nothing but the time lost by a kill
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), lambda out: train_model(run, out, device, done["prepare"].get("variant"))
 
 
-def _lm(run: Run, done: dict, device: torch.device) -> Planned:
-    config, decoders = run.experiment.lm, run.experiment.decoders
-    asking = {name: component for name, component in named(decoders).items() if getattr(component.config, "lm", False)}
-    settings = {"lm": plain(config, defaults=False), "decoders": {name: plain(c, defaults=False) for name, c in asking.items()}}
-    inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"], "units": done["units"]["units"]}
-    inputs |= {name: digest(run.recipe.folder / name) for name in config.texts if (run.recipe.folder / name).is_file()}
-
-    def work(out: Path) -> dict[str, Any]:
-        texts = (u.text for u in manifest.read(run.manifest, "train"))
-        arpa, units = out / modeldir.LM, Units.load(run.folder / "units" / "units.json")
-        count = learn_lm(config, texts, units, run.recipe.folder, arpa)
-        modeldir.equip(run.folder / "model", arpa, decoders[0])
-        loaded = modeldir.load(run.folder / "model")
-        say(f"lm: {' '.join(f'{n:,}' for n in loaded.lm.counts)} n-grams of {config.units}s from {count:,} sentences")
-        tuned = {}
-        if config.tune:
-            loaded.model.to(device)
-            dev = list(manifest.read(run.manifest, run.recipe.config.dev))
-            heard = emissions_of(loaded, Store(run.features), [u.id for u in dev])
-            for name, component in asking.items():
-                pair = tuning.tune(loaded, component, heard, {u.id: u.text for u in dev}, run.recipe.config.score[0], run.recipe.folding(),
-                                   out / f"{name}.svg", say)
-                tuned[name] = pair
-                if component is decoders[0]:
-                    modeldir.equip(run.folder / "model", arpa, replace(component, config=replace(component.config, **pair)))
-        return {"arpa": digest(arpa), "tuned": tuned}
-
-    return Stage("lm", run.folder / "lm", 3, settings, inputs), work        # 3: one standard error in tuning
-
-
-def _decoders(run: Run, done: dict) -> dict[str, Component]:
-    """By name, with what the stage lm has tuned."""
-    tuned = done["lm"]["tuned"] if "lm" in done else {}
-    return {name: replace(c, config=replace(c.config, **tuned.get(name, {}))) for name, c in named(run.experiment.decoders).items()}
-
-
 def _decode(run: Run, done: dict, device: torch.device) -> Planned:
-    decoders = _decoders(run, done)
-    splits = run.scored
+    splits, named = run.scored, settled(run, done)
     inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]}
-    if "lm" in done:
-        inputs["lm"] = done["lm"]["arpa"]
-    stage = Stage("decode", run.folder / "decode", 2, {"decoders": {name: plain(c, defaults=False) for name, c in decoders.items()}, "splits": splits}, inputs)
+    inputs |= {name: facts["arpa"] for name, facts in done.get("lm", {}).items()}
+    settings = {"decoders": {name: plain(component, defaults=False) for name, (_, component) in named.items()}, "splits": splits}
+    stage = Stage("decode", run.folder / "decode", 2, settings, inputs)
 
     def work(out: Path) -> dict[str, Any]:
         loaded = modeldir.load(run.folder / "model")
         loaded.model.to(device)
-        store, speeds = Store(run.features), {}
+        store, speeds, decoders = Store(run.features), {}, ready(run, loaded, named)
         for split in splits:
             utterances = list(manifest.read(run.manifest, split))
             speeds[split] = decode_split(loaded, store, utterances, decoders, out / split)
@@ -157,5 +118,5 @@ def _score(run: Run, done: dict, device: torch.device) -> Planned:
     return stage, work
 
 
-_PLAN = {"prepare": prepare_stage, "features": _features, "units": units_stage, "train": _train, "lm": _lm, "decode": _decode, "score": _score}
+_PLAN = {"prepare": prepare_stage, "features": _features, "units": units_stage, "train": _train, "lm": lm_stage, "decode": _decode, "score": _score}
 STAGES = tuple(_PLAN)                                     # of recipes whose medium is no text; lm: of a model with [lm]

@@ -19,7 +19,7 @@ LAYERS = [
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "stages", "tuning",
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],

@@ -120,7 +120,7 @@ def test_a_language_model_is_trained_tuned_and_put_into_the_model(tmp_path, corp
     folder = exp / "mine" / "ctc"
     assert "<svg" in (folder / "lm" / "beam+lm.svg").read_text()
     loaded, weights = modeldir.load(folder / "model"), digest(folder / "model" / "weights.safetensors")
-    tuned = json.loads((folder / "lm" / "done.json").read_text())["result"]["tuned"]["beam+lm"]
+    tuned = json.loads((folder / "lm" / "done.json").read_text())["result"]["lm"]["tuned"]["beam+lm"]
     assert loaded.lm.order == 2 and {key: getattr(loaded.config.decoder.config, key) for key in tuned} == tuned
     sounds = [corpus / "test0.wav", corpus / "test1.wav"]
     ours = {lm: [t.parts["lm"] for t in recog.load(folder / "model").transcribe(sounds, TranscribeOptions(lm=lm, lm_weight=weight))]

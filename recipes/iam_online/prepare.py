@@ -1,13 +1,16 @@
 """IAM-OnDB as published: lineStrokes/ holds one XML file per line, ascii/ one transcript per form, LIST.txt the forms of a list."""
 
 from pathlib import Path
+from typing import Iterator
 
 from recog.errors import DataError
 from recog.ledger import say
+from recog.lm import books
 from recog.types import Utterance
 
 LISTS = {"trainset": ("train", 5364), "testset_v": ("testset_v", 1438), "testset_t": ("testset_t", 1518), "testset_f": ("testset_f", 3859)}
 MAY_BE_ABSENT = "testset_f"
+ALPHABET = """ !"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"""
 
 
 def prepare(corpus: Path):
@@ -57,3 +60,12 @@ def transcript(path: Path) -> list[str]:
     if not found:
         raise DataError("has no block CSR", where=path)
     return found
+
+
+def texts(corpus: Path) -> Iterator[str]:
+    """Books for the language models: any files CORPUS/text/*.txt."""
+    found = sorted((corpus / "text").glob("*.txt"))
+    if not found:
+        say(f"prepare: no books in {corpus / 'text'}; language models learn from the training transcripts alone")
+    for book in found:
+        yield from books.lines(book, ALPHABET)
