@@ -7,17 +7,15 @@ import textwrap
 from pathlib import Path
 from typing import Iterator
 
-from .tokens import read_text
-
 TYPEWRITTEN = str.maketrans({"\u2018": "'", "\u2019": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": " - ", "_": None})
 
 
 def lines(path: Path, alphabet: str, width: int = 30) -> Iterator[str]:
     """Paragraphs broken between words into lines of about `width` characters; what the alphabet lacks is left out.
 
-    Quotation marks and dashes become those of a typewriter. Raises DataError for a file that is not UTF-8.
+    Quotation marks and dashes become those of a typewriter. Bytes that are not UTF-8 are left out too: old books have some.
     """
-    page = read_text(path).translate(TYPEWRITTEN).replace("--", " - ")
+    page = path.read_text(encoding="utf-8", errors="replace").translate(TYPEWRITTEN).replace("--", " - ")
     known = set(alphabet)
     for paragraph in re.split(r"\n\s*\n", page):
         kept = "".join(c for c in paragraph if c in known or c.isspace())
