@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -223,6 +224,7 @@ def main(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
 def run_app() -> None:
     """A user's mistake is one line on stderr and exit 1; usage 2; interrupted 130."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")    # torch's idle threads would else spin, on the cores of those that work
     from recog.errors import RecogError
 
     try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import time
 from pathlib import Path
 
 from .table import machine, markdown, plain
 
-NAMES = ("blstm", "peephole", "training", "transcribe", "startup", "decoding", "neural", "transducer", "ngram")
+NAMES = ("blstm", "peephole", "training", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram")
 
 
 def main() -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")              # as the command line does, before torch is loaded
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Prints each measured value beside its bar.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which benchmarks: {', '.join(NAMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that everything runs, measures nothing")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
@@ -149,23 +148,21 @@ def _call(direction: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _in_two_threads(call: Callable, *arguments: Any) -> list:
-    """[call(a0, b0, ...), call(a1, b1, ...)], each with half of torch's threads."""
-    return list(_pool(torch.get_num_threads() // 2).map(call, *arguments))
+    """[call(a0, b0, ...), call(a1, b1, ...)], each with half of torch's threads: the first here, the other beside."""
+    one, two = zip(*arguments)
+    threads = torch.get_num_threads()
+    beside = _pool(threads // 2).submit(call, *two)
+    torch.set_num_threads(threads // 2)
+    try:
+        return [call(*one), beside.result()]
+    finally:
+        beside.exception()                                   # nothing is left running
+        torch.set_num_threads(threads)
 
 
 @functools.lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Two workers. torch takes the newest setting of any thread for those to come: hence the last line."""
-    before, ready = torch.get_num_threads(), threading.Barrier(2)
-
-    def start(_: int) -> None:
-        torch.set_num_threads(threads)
-        ready.wait()
-
-    pool = ThreadPoolExecutor(2, "lstm")
-    list(pool.map(start, range(2)))
-    torch.set_num_threads(before)
-    return pool
+    return ThreadPoolExecutor(1, "lstm", initializer=torch.set_num_threads, initargs=(threads,))
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)      # a forked process has no threads but one
