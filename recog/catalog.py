@@ -32,7 +32,7 @@ def export_model(name: str, folder: Path, half: bool, new_name: str | None, forc
     loaded = modeldir.load(source)
     facts = {key: value for key, value in loaded.info.items() if key not in ("format", "name", "config", "files", "weights")}
     modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half, loaded.words,
-                  None if loaded.lm is None else source / modeldir.LM)
+                  modeldir.language_model(source, loaded.info))
 
 
 def list_recipes() -> str:

@@ -5,13 +5,14 @@
     units.json           the inventory
     normalizer.json      the training set's mean and deviation (normalize = "corpus" only)
     lexicon.txt          the words of the training texts (characters and pieces only)
-    lm.arpa              a language model, if it has one
+    lm.arpa              a language model, if it has one; or lm.arpa.gz
 
 Loading unpickles nothing and imports only what the catalogue knows; every file's size and digest is checked.
 """
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,13 @@ from .errors import ConfigError, DataError, ModelError
 from .features import Normalizer
 from .files import digest, read_json, write_json, write_tensors, write_text, writing
 from .lm.ngram import Ngram
+from .lm.tokens import read_bytes
 from .models.recognizer import Recognizer, RecognizerConfig, build
 from .text import Units
 
 FORMAT = 1
 WEIGHTS, UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
+PACKED = LM + ".gz"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ class LoadedModel:
 
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
          facts: dict[str, Any], half: bool = False, words: Sequence[str] = (), lm: Path | None = None) -> None:
-    """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ...; lm: a file to take along."""
+    """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ...; lm: a file to take along.
+
+    half: as small as can be, the weights in float16 and the language model compressed.
+    """
     kind = torch.float16 if half else torch.float32
     with writing(folder) as partial:
         partial.mkdir()
@@ -69,8 +75,10 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
             normalizer.save(partial / _NORMALIZER)
         if words:
             write_text(partial / _LEXICON, "".join(f"{word}\n" for word in words))
-        if lm is not None:
-            shutil.copyfile(lm, partial / LM)
+        if lm is not None and half:
+            (partial / PACKED).write_bytes(gzip.compress(read_bytes(lm), mtime=0))
+        elif lm is not None:
+            shutil.copyfile(lm, partial / (PACKED if lm.suffix == ".gz" else LM))
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest(p)} for p in sorted(partial.iterdir())}
         write_json(partial / "model.json", {**facts, "format": FORMAT, "name": name, "config": plain(config), "files": files,
                                             "weights": sum(w.numel() for w in model.parameters())})
@@ -97,8 +105,14 @@ def load(folder: Path) -> LoadedModel:
     fill(model, folder / WEIGHTS)
     lexicon = folder / _LEXICON
     words = tuple(lexicon.read_text(encoding="utf-8").split()) if _LEXICON in info["files"] else ()
-    lm = Ngram.read(folder / LM) if LM in info["files"] else None
+    path = language_model(folder, info)
+    lm = None if path is None else Ngram.read(path)
     return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, lm, info)
+
+
+def language_model(folder: Path, info: dict[str, Any]) -> Path | None:
+    """Its file in a model folder, if it has one."""
+    return next((folder / name for name in (LM, PACKED) if name in info["files"]), None)
 
 
 def equip(folder: Path, lm: Path, decoder: Component, words: Sequence[str] = ()) -> None:
@@ -107,6 +121,8 @@ def equip(folder: Path, lm: Path, decoder: Component, words: Sequence[str] = ())
     with writing(folder) as partial:
         shutil.copytree(folder, partial)
         shutil.copyfile(lm, partial / LM)
+        (partial / PACKED).unlink(missing_ok=True)
+        info["files"].pop(PACKED, None)
         if words:
             write_text(partial / _LEXICON, "".join(f"{word}\n" for word in words))
         for name in (LM, _LEXICON)[:2 if words else 1]:

@@ -11,9 +11,13 @@ from safetensors.torch import load_file, save_file
 
 from recog import modeldir
 from recog.catalog import export_model
+from recog.config import Component
+from recog.decode.ctc_beam import CtcBeamConfig
 from recog.errors import ConfigError, ModelError
 from recog.features import Normalizer
 from recog.files import digest
+from recog.lm.arpa import write as write_arpa
+from recog.lm.kneser_ney import KneserNeyConfig, train
 from recog.testing import CONFIG, WIDTH, tiny_model
 from recog.text import Units, UnitsConfig, learn
 
@@ -34,6 +38,22 @@ def save(folder, half=False, normalize="corpus", units=UNITS):
 def folder(tmp_path):
     save(tmp_path / "model")
     return tmp_path / "model"
+
+
+def test_a_language_model_goes_along_and_is_packed_in_a_small_copy(tmp_path, folder):
+    grams = train("0 1 2\n1 1 2\n", KneserNeyConfig(2, discount_fallback=True))
+    write_arpa(grams, tmp_path / "grams.arpa")
+    modeldir.equip(folder, tmp_path / "grams.arpa", Component("beam", CtcBeamConfig(beam=3, lm=True)), ("01", "2"))
+    whole, names = modeldir.load(folder), {}
+    assert whole.lm.counts == [6, 6] and whole.words == ("01", "2") and whole.config.decoder.config.lm
+    for copy, source, half in (("small", folder, True), ("again", tmp_path / "small", False), ("plain", folder, False)):
+        export_model(str(source), tmp_path / copy, half, None, False)
+        loaded = modeldir.load(tmp_path / copy)
+        assert loaded.lm.counts == whole.lm.counts and np.array_equal(loaded.lm.alone, whole.lm.alone) and loaded.words == whole.words
+        names[copy] = sorted(p.name for p in (tmp_path / copy).glob("lm.*"))
+    assert names == {"small": ["lm.arpa.gz"], "again": ["lm.arpa.gz"], "plain": ["lm.arpa"]}
+    modeldir.equip(tmp_path / "small", tmp_path / "grams.arpa", whole.config.decoder)
+    assert modeldir.load(tmp_path / "small").lm.counts == whole.lm.counts and not (tmp_path / "small" / "lm.arpa.gz").exists()
 
 
 def some_input():
