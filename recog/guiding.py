@@ -25,6 +25,8 @@ from .store import Store
 from .text import Units
 from .types import Decoder
 
+ENOUGH = 400                             # utterances of the development set by which weights and bonuses are chosen, evenly from all of it
+
 
 def lm_stage(run: Run, done: dict, device: torch.device) -> Planned:
     groups = [group for group in run.experiment.guided if group.lm]
@@ -68,6 +70,7 @@ def _tune(run: Run, loaded: LoadedModel, decoders: Mapping[str, Component], out:
     """By decoder, the settings by which it errs least on the development set."""
     loaded.model.to(device)
     dev = list(manifest.read(run.manifest, run.recipe.config.dev))
+    dev = dev[::-(-len(dev) // ENOUGH)]
     heard = emissions_of(loaded, Store(run.features), [u.id for u in dev])
     return {name: tuning.tune(loaded, component, heard, {u.id: u.text for u in dev}, run.recipe.config.score[0], run.recipe.folding(),
                               out / f"{name}.svg", say)
