@@ -26,7 +26,7 @@ FINE = 2                                                     # drawn so much lar
 COLOURS = ("#c1121f", "#1d4ed8", "#15803d", "#b45309", "#7e22ce", "#0e7490")
 NOBODYS = "#9a9a9a"
 FAINT = 0.05                                                 # probabilities below are not drawn
-SHOWN_SPACE = "\u2423"
+SHOWN_SPACE = "_"
 
 
 def picture(path: Path, out: Path | None, model: str | None, force: bool) -> None:
