@@ -1,4 +1,4 @@
-"""The stages that all recipes begin with: prepare and units."""
+"""The stages that recipes begin with: prepare, features and units."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def prepare_stage(run: Run, done: dict, device: torch.device) -> Planned:
     if recipe.config.variants:
         settings["variants"] = {name: facts.expect for name, facts in recipe.config.variants.items()}
     return Stage("prepare", folder, 1, settings, inputs), lambda out: corpus_stages.prepare(recipe, source, out)
+
+
+def features_stage(run: Run, done: dict, device: torch.device) -> Planned:
+    stage = Stage("features", run.features, 1, run.feature_settings, {"manifest": done["prepare"]["manifest"]})
+    return stage, lambda out: corpus_stages.store_features(run.manifest, run.splits, run.experiment.features, run.experiment.views, out)
 
 
 def units_stage(run: Run, done: dict, device: torch.device) -> Planned:

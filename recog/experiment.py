@@ -13,6 +13,7 @@ from .lm.kneser_ney import MOST as HIGHEST
 from .lm.recipe import LmConfig
 from .lm.rnn import RnnConfig
 from .lm.windows import WindowConfig
+from .models.handwriting import HandwritingConfig
 from .models.recognizer import RecognizerConfig
 from .pen.features import InkFeatureConfig
 from .pen.warp import InkWarpConfig
@@ -126,3 +127,26 @@ class TextExperiment:
         for name in ("start", "initial", "batch", "perturb"):
             if getattr(self.train, name) != getattr(TrainConfig(), name):
                 raise ValueError(f"train.{name} plays no part in a recipe of texts; see [windows]")
+
+
+@dataclass(frozen=True)
+class WritingExperiment:
+    """models/NAME.toml of a recipe whose medium is writing."""
+
+    network: HandwritingConfig = field(default_factory=HandwritingConfig)
+    features: InkFeatureConfig = field(default_factory=lambda: AS_WRITTEN)
+    units: UnitsConfig = field(default_factory=UnitsConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
+    second: SecondConfig | None = None           # a second phase of training, with hooks of its own; none: one phase
+
+    def __post_init__(self):
+        features = self.features
+        if (features.kind, features.place, features.stack, features.normalize) != ("offsets", False, 1, "none"):
+            raise ValueError('features must be kind = "offsets" with place = false, stack = 1 and normalize = "none": the network predicts them')
+        if self.units.kind != "char":
+            raise ValueError('units.kind must be "char"')
+
+
+AS_WRITTEN = InkFeatureConfig(slope=False, slant=False, height=False, resample="none", place=False, normalize="none")

@@ -16,7 +16,7 @@ import gzip
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import torch
 from torch import nn
@@ -90,6 +90,8 @@ def load(folder: Path) -> LoadedModel:
     if info.get("medium") == "text":
         raise ModelError("is a language model of characters, and recognizes nothing", where=folder,
                          hint="it is for --lm of recog transcribe, and for recog lm tune and recog lm rescore")
+    if info.get("medium") == "writing":
+        raise ModelError("is a model that writes, and recognizes nothing", where=folder)
     try:
         config = build_config(RecognizerConfig, info["config"], where=folder / "model.json")
     except ConfigError as error:
@@ -167,10 +169,10 @@ def fill(model: nn.Module, path: Path) -> None:
         raise ModelError("does not fit the settings in model.json: " + str(error).split("\n", 1)[-1].strip(), where=path) from None
 
 
-def start_from(model: nn.Module, units: Units, name: str) -> str:
+def start_from(model: nn.Module, units: Units, name: str, load: Callable[[Path], Any] = load) -> str:
     """Copies the weights of a finished model into a fresh one where names and shapes agree; gives their digest.
 
-    Raises ModelError when the units differ or not one weight fits.
+    load: what reads such a model's folder. Raises ModelError when the units differ or not one weight fits.
     """
     folder = locate(name)
     other = load(folder)

@@ -18,7 +18,7 @@ from .phones import Folding
 from .types import Utterance
 
 if TYPE_CHECKING:
-    from .experiment import Experiment, TextExperiment
+    from .experiment import Experiment, TextExperiment, WritingExperiment
 
 Prepare = Callable[[Path], Iterator[Utterance]]
 
@@ -38,7 +38,7 @@ class RecipeConfig:
 
     description: str
     data_licence: str                            # goes into every model trained here
-    medium: Literal["audio", "ink", "image", "text"] = "audio"
+    medium: Literal["audio", "ink", "image", "text", "writing"] = "audio"     # writing: ink that is to be written
     model: str = "ctc"                           # the model file used when none is named
     generated: bool = False                      # prepare makes the corpus itself, in the folder it is given
     dev: str = "dev"                             # the split that stops training
@@ -67,9 +67,9 @@ class Recipe:
     def models(self) -> list[str]:
         return sorted(p.stem for p in (self.folder / "models").glob("*.toml"))
 
-    def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment | TextExperiment:
+    def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment | TextExperiment | WritingExperiment:
         """The settings of one model file, with `section.key=value` overrides on top."""
-        from .experiment import Experiment, TextExperiment           # torch: not needed to list recipes
+        from . import experiment                                     # torch: not needed to list recipes
 
         path = self.folder / "models" / f"{model}.toml"
         if not path.is_file():
@@ -77,7 +77,8 @@ class Recipe:
         table = read_toml(path)
         for assignment in overrides:
             override(table, assignment)
-        return build(TextExperiment if self.config.medium == "text" else Experiment, table, where=path)
+        kind = {"text": experiment.TextExperiment, "writing": experiment.WritingExperiment}.get(self.config.medium, experiment.Experiment)
+        return build(kind, table, where=path)
 
     def prepare(self) -> Prepare:
         """The function `prepare` of prepare.py."""

@@ -112,8 +112,11 @@ def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
     for split in recipe.config.test:
         for decoder, units in info["scores"].get(split, {}).items():
-            figures = f"{units['bits']:.4f} bits a character" if "bits" in units else ", ".join(
-                f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
+            if "nats" in units:
+                figures = f"{units['nats']:.1f} nats a line, SSE {units['squares']:.3f} a point"
+            else:
+                figures = f"{units['bits']:.4f} bits a character" if "bits" in units else ", ".join(
+                    f"{label} {100 * f['error_rate']:.2f} {_interval(f['interval'])}" for label, f in measures(units))
             where = f"{split} of {made['variant']}" if "variant" in made else split
             text += (f"| {made['date']} | {model} | {info['weights']:,} | {where} | {decoder} | {figures} | {made['best_epoch']} of {made['epochs']}, "
                      f"{made['minutes']} min | {made['machine']}, {made['device']} | `{command}` |\n")

@@ -7,9 +7,8 @@ from typing import Any, Callable
 
 import torch
 
-from . import corpus as corpus_stages
 from . import manifest, modeldir, results
-from .beginnings import Planned, prepare_stage, units_stage
+from .beginnings import Planned, features_stage, prepare_stage, units_stage
 from .components import nearest
 from .config import plain
 from .errors import ConfigError
@@ -66,13 +65,11 @@ def plan_of(recipe: Recipe) -> dict[str, Callable[[Run, dict, torch.device], Pla
         from .textrun import PLAN
 
         return PLAN
+    if recipe.config.medium == "writing":
+        from .writingrun import PLAN
+
+        return PLAN
     return _PLAN
-
-
-def _features(run: Run, done: dict, device: torch.device) -> Planned:
-    stage = Stage("features", run.features, 1, run.feature_settings, {"manifest": done["prepare"]["manifest"]})
-    return stage, lambda out: corpus_stages.store_features(run.manifest, run.splits, run.experiment.features,
-                                                           run.experiment.views, out)
 
 
 def _train(run: Run, done: dict, device: torch.device) -> Planned:
@@ -118,5 +115,5 @@ def _score(run: Run, done: dict, device: torch.device) -> Planned:
     return stage, work
 
 
-_PLAN = {"prepare": prepare_stage, "features": _features, "units": units_stage, "train": _train, "lm": lm_stage, "decode": _decode, "score": _score}
+_PLAN = {"prepare": prepare_stage, "features": features_stage, "units": units_stage, "train": _train, "lm": lm_stage, "decode": _decode, "score": _score}
 STAGES = tuple(_PLAN)                                     # of recipes whose medium is no text; lm: of a model with [lm]

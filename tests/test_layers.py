@@ -19,7 +19,7 @@ LAYERS = [
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "guiding", "stages", "tuning",
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingmodel", "writingrun", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "api", "bulk", "live",
      "formats", "catalog", "doctor", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],
@@ -60,7 +60,7 @@ def layer(name):
 
 def test_the_imports_are_read_rightly():
     assert {"types", "decode.align", "decode.checks"} <= GRAPH["decode.greedy"]
-    assert {"errors", "files", "types"} <= GRAPH["text"] and "corpus" in GRAPH["stages"] and "api" in GRAPH["__init__"]
+    assert {"errors", "files", "types"} <= GRAPH["text"] and "corpus" in GRAPH["beginnings"] and "api" in GRAPH["__init__"]
     assert "kernels.ctc_align" in GRAPH["decode.align"] and "catalog" in GRAPH["cli"] and "noise" in GRAPH["augment"]
 
 

@@ -1,0 +1,126 @@
+"""The recurrence of an LSTM with a window on a text, on a CPU, float32: a few products of torch's and compiled functions for each step.
+
+The gradients of the weights are left to the caller, who takes them from those of all steps in one product each.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from .cell import ZERO, options
+from .lstm_cpu import backward_step, forward_step
+
+TWO = np.float32(2)
+
+
+class Trace(NamedTuple):
+    """What the steps leave behind. T steps; of what is handed on, one more: row 0 is the state before the first."""
+
+    gates: Tensor                             # [T, B, 4H], the gates' activations
+    cells: Tensor                             # [T + 1, B, H]
+    h: Tensor                                 # [T + 1, B, H]
+    w: Tensor                                 # [T + 1, B, V]
+    kappa: Tensor                             # [T + 1, B, K]
+    alpha: Tensor                             # [T, B, K]
+    beta: Tensor                              # [T, B, K]
+
+
+@njit(**options)
+def look(units, length, p, alpha, beta, kappa_before, kappa, phi, w):
+    """One sequence, one step: from p [3K] to alpha, beta, kappa [K], how much each of the characters and the place after them is looked at,
+    phi [length + 1 or more], and the window w [V]. units [U], of which `length` count.
+    """
+    K = len(alpha)
+    for k in range(K):
+        alpha[k], beta[k] = np.exp(p[k]), np.exp(p[K + k])
+        kappa[k] = kappa_before[k] + np.exp(p[2 * K + k])
+    w[:] = ZERO
+    for u in range(length + 1):
+        phi[u] = ZERO
+        for k in range(K):
+            away = kappa[k] - np.float32(u + 1)
+            phi[u] += alpha[k] * np.exp(-beta[k] * away * away)
+        if u < length:
+            w[units[u]] += phi[u]
+
+
+@njit(**options)
+def look_back(units, length, alpha, beta, kappa_before, kappa, dw, dkappa, dp):
+    """One sequence, one step: from dw [V] and dkappa [K] (from the step after) to dp [3K] and dkappa for the step before."""
+    K = len(alpha)
+    dp[:] = ZERO
+    for u in range(length):
+        d = dw[units[u]]
+        for k in range(K):
+            away = kappa[k] - np.float32(u + 1)
+            part = d * alpha[k] * np.exp(-beta[k] * away * away)
+            dp[k] += part
+            dp[K + k] -= part * beta[k] * away * away
+            dkappa[k] -= TWO * part * beta[k] * away
+    for k in range(K):
+        dp[2 * K + k] = dkappa[k] * (kappa[k] - kappa_before[k])
+
+
+@njit(**options)
+def look_step(t, units, lengths, p, alpha, beta, kappa, w):
+    """Step t of every sequence."""
+    phi = np.empty(units.shape[1] + 1, np.float32)
+    for b in range(len(p)):
+        look(units[b], lengths[b], p[b], alpha[t, b], beta[t, b], kappa[t, b], kappa[t + 1, b], phi, w[t + 1, b])
+
+
+@njit(**options)
+def look_back_step(t, units, lengths, alpha, beta, kappa, dw, dkappa, dp):
+    for b in range(len(dw)):
+        look_back(units[b], lengths[b], alpha[t, b], beta[t, b], kappa[t, b], kappa[t + 1, b], dw[b], dkappa[b], dp[t, b])
+
+
+def forward(gates: Tensor, weight_hh: Tensor, weight_wh: Tensor, peepholes: Tensor, weight_window: Tensor, bias_window: Tensor,
+            units: Tensor, lengths: Tensor, state: tuple[Tensor, ...]) -> Trace:
+    """All steps. gates [T, B, 4H]: what x gives them, in whose place their activations come; the weights as in WindowLstm."""
+    (frames, batch), (h0, c0, w0, kappa0) = gates.shape[:2], state
+    trace = Trace(gates, *(_from(first, frames) for first in (c0, h0, w0, kappa0)), *gates.new_empty(2, frames, batch, kappa0.shape[1]))
+    to_h, to_w, to_p = weight_hh.t().contiguous(), weight_wh.t().contiguous(), weight_window.t().contiguous()
+    gates_, cells, h, w, kappa, alpha, beta = (part.numpy() for part in trace)
+    units, lengths, peepholes = units.numpy(), lengths.numpy(), peepholes.numpy()
+    p = gates.new_empty(batch, weight_window.shape[0])
+    for t, (z, h_before, w_before, h_now) in enumerate(zip(gates.unbind(), trace.h.unbind(), trace.w.unbind(), trace.h[1:].unbind())):
+        z.addmm_(h_before, to_h).addmm_(w_before, to_w)
+        forward_step(t, gates_, peepholes, cells, h)
+        torch.addmm(bias_window, h_now, to_p, out=p)
+        look_step(t, units, lengths, p.numpy(), alpha, beta, kappa, w)
+    return trace
+
+
+def _from(first: Tensor, frames: int) -> Tensor:
+    """[T + 1, ...] with its first row given."""
+    rows = first.new_empty(frames + 1, *first.shape)
+    rows[0] = first
+    return rows
+
+
+def backward(weight_hh: Tensor, weight_wh: Tensor, peepholes: Tensor, weight_window: Tensor, units: Tensor, lengths: Tensor, trace: Trace,
+             dh: Tensor, dw: Tensor, dc: Tensor, dkappa: Tensor, clip: float) -> tuple[Tensor, ...]:
+    """dz [T, B, 4H], dp [T, B, 3K], the gradients of bias [4H] and peepholes [3, H], and those of the first h, w; dc and dkappa
+    become the first ones'.
+
+    dh [T, B, H], dw [T, B, V]: from the layers above; dc [B, H], dkappa [B, K]: of the state after the last step.
+    """
+    dz, dp = torch.empty_like(trace.gates), dh.new_empty(len(dh), dh.shape[1], weight_window.shape[0])
+    dh_after, dw_after = torch.zeros_like(dh[0]), torch.zeros_like(dw[0])
+    dbias, dpeepholes = np.zeros(dz.shape[2]), np.zeros(peepholes.numel())
+    limit, units, lengths = np.float32(clip or np.inf), units.numpy(), lengths.numpy()
+    gates, cells, _, _, kappa, alpha, beta = (part.numpy() for part in trace)
+    arrays = [x.numpy() for x in (dh, dh_after, dc)]
+    for t in range(len(dh) - 1, -1, -1):
+        look_back_step(t, units, lengths, alpha, beta, kappa, dw_after.add_(dw[t]).numpy(), dkappa.numpy(), dp.numpy())
+        dh_after.addmm_(dp[t], weight_window)
+        backward_step(t, gates, peepholes.numpy(), cells, *arrays, limit, dz.numpy(), dbias, dpeepholes)
+        torch.mm(dz[t], weight_hh, out=dh_after)
+        torch.mm(dz[t], weight_wh, out=dw_after)
+    return dz, dp, torch.from_numpy(dbias).float(), torch.from_numpy(dpeepholes).float().view_as(peepholes), dh_after, dw_after

@@ -1,0 +1,44 @@
+"""A network that writes as a model folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import modeldir
+from .config import build
+from .errors import ConfigError, ModelError
+from .models.handwriting import Handwriting, HandwritingConfig
+from .text import Units
+
+MEDIUM = "writing"
+
+
+@dataclass(frozen=True)
+class LoadedWriter:
+    """A network that writes, in evaluation mode, and what goes with it."""
+
+    name: str
+    model: Handwriting
+    units: Units
+    info: dict[str, Any]                 # model.json as it stands
+
+
+def save(folder: Path, name: str, model: Handwriting, units: Units, facts: dict[str, Any], half: bool = False) -> None:
+    modeldir.save(folder, name, model.config, model, units, None, {"medium": MEDIUM, **facts}, half)
+
+
+def load(folder: Path) -> LoadedWriter:
+    """Raises ModelError naming what is wrong with the folder."""
+    info = modeldir.described(folder)
+    if info.get("medium") != MEDIUM:
+        raise ModelError("is no model that writes", where=folder, hint="recog run recipes/handwriting trains one")
+    try:
+        config = build(HandwritingConfig, info["config"], where=folder / "model.json")
+    except ConfigError as error:
+        raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
+    units = Units.load(folder / modeldir.UNITS)
+    model = Handwriting(config, len(units))
+    modeldir.fill(model, folder / modeldir.WEIGHTS)
+    return LoadedWriter(info["name"], model.eval(), units, info)
