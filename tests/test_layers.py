@@ -18,6 +18,7 @@ LAYERS = [
     ["features", "featurestream", "pen", "perturb", "store", "batching", "examples", "layers", "kernels"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
+    ["writing"],
     ["modeldir", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingmodel", "writingrun", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "api", "bulk", "live",

@@ -1,0 +1,152 @@
+"""Writing, point by point, compiled: the network of Graves 2013 as plain arrays, run on what it has drawn itself.
+
+A line's points depend on its own text, its own random numbers and nothing else: they are the same alone and among others.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from .cell import ONE, ZERO, cell, options
+from .lstm_cpu import _add_four
+from .window_cpu import look
+
+BLOCK, WIDTH = 16, 512                         # lines that share a pass over the weights, and how many columns of them at a time
+WRITING, ENDED, FULL = 0, 1, 2                # what has become of a line: under way; the window has left the text; no room for more points
+
+
+class Pen(NamedTuple):
+    """The network's weights. In the order in which a layer sees it: point [3], window [V] (not layer 1), layer below [H], itself [H];
+    layer 1: point, window, itself. V, K may be 0."""
+
+    first: np.ndarray                         # [3 + V + H, 4H], gates i, f, g, o
+    upper: np.ndarray                         # [L - 1, 3 + V + 2H, 4H]
+    biases: np.ndarray                        # [L, 4H]
+    peepholes: np.ndarray                     # [L, 3, H]
+    window: np.ndarray                        # [H, 3K]
+    window_bias: np.ndarray                   # [3K]
+    output: np.ndarray                        # [L H, 6M + 1]
+    output_bias: np.ndarray                   # [6M + 1]
+
+
+class Lines(NamedTuple):
+    """B lines under way, and what is written of them. Arrays are changed in place."""
+
+    units: np.ndarray                         # [B, U], the texts as unit numbers
+    lengths: np.ndarray                       # [B]
+    bias: np.ndarray                          # [B], of the sampling: 0 draws as the network says, more is neater (equations 61, 62)
+    primed: np.ndarray                        # [B], so many points are given, the rest drawn
+    most: np.ndarray                          # [B], points at most
+    uniform: np.ndarray                       # [B, T, 2], the draws: which component, whether the stroke ends
+    normal: np.ndarray                        # [B, T, 2], where within it
+    points: np.ndarray                        # [B, T, 3], scaled dx, dy and 1 at the end of a stroke
+    looked: np.ndarray                        # [B, T, U + 1], phi when each point had been seen; the last: the place after the text
+    rows: np.ndarray                          # [B, T, 6M + 1], what the network said of the next point; or [B, 0, 0]: not wanted
+    count: np.ndarray                         # [B], points written
+    state: np.ndarray                         # [B]: WRITING, ENDED or FULL
+
+
+@njit(**options)
+def product(x, weights, bias, z):
+    """z[b] = bias + x[b] @ weights, each sum in the same order for any B. x [B, D], weights [D, N], z [B, N]."""
+    (B, D), N = x.shape, z.shape[1]
+    for b in range(B):
+        z[b] = bias
+    wide = N if B < BLOCK else WIDTH
+    for left in range(0, N, wide):
+        right = min(N, left + wide)
+        for low in range(0, B, BLOCK):
+            high = min(B, low + BLOCK)
+            for k in range(0, D - 3, 4):
+                w0, w1, w2, w3 = weights[k, left:right], weights[k + 1, left:right], weights[k + 2, left:right], weights[k + 3, left:right]
+                for b in range(low, high):
+                    _add_four(z[b, left:right], w0, w1, w2, w3, x[b, k], x[b, k + 1], x[b, k + 2], x[b, k + 3])
+            for k in range(D - D % 4, D):
+                w0 = weights[k, left:right]
+                for b in range(low, high):
+                    _add_four(z[b, left:right], w0, w0, w0, w0, x[b, k], ZERO, ZERO, ZERO)
+
+
+@njit(**options)
+def _layer(x, weights, bias, peepholes, z, h, c):
+    """One step of a layer for all lines. x [B, D]; h, c [B, H] are replaced."""
+    H = h.shape[1]
+    product(x, weights, bias, z)
+    before = c.copy()
+    for b in range(len(h)):
+        cell(z[b, :H], z[b, H:2 * H], z[b, 2 * H:3 * H], z[b, 3 * H:], peepholes[0], peepholes[1], peepholes[2], before[b], c[b], h[b])
+
+
+@njit(**options)
+def draw(row, bias, uniform, normal, point):
+    """The next point from what the network says, row [6M + 1]; a larger bias: likelier components, nearer to their means."""
+    M = (len(row) - 1) // 6
+    high = row[1:1 + M].max()
+    weights = np.exp((row[1:1 + M] - high) * (ONE + bias))
+    left, j = uniform[0] * weights.sum(), 0
+    while j < M - 1 and left >= weights[j]:
+        left -= weights[j]
+        j += 1
+    a, b = np.exp(row[1 + 3 * M + j] - bias), np.exp(row[1 + 4 * M + j] - bias)
+    r = np.tanh(row[1 + 5 * M + j])
+    point[0] = row[1 + M + j] + a * normal[0]
+    point[1] = row[1 + 2 * M + j] + b * (r * normal[0] + np.sqrt(max(ZERO, ONE - r * r)) * normal[1])
+    point[2] = ONE if uniform[1] < ONE / (ONE + np.exp(row[0])) else ZERO
+
+
+@njit(**options)
+def write(pen, lines):
+    """All lines to their ends."""
+    B, L, H, V = len(lines.count), len(pen.biases), pen.peepholes.shape[2], pen.first.shape[0] - 3 - pen.peepholes.shape[2]
+    K, U = len(pen.window_bias) // 3, lines.units.shape[1]
+    h, c = np.zeros((L, B, H), np.float32), np.zeros((L, B, H), np.float32)
+    w, kappa, point = np.zeros((B, V), np.float32), np.zeros((B, K), np.float32), np.zeros((B, 3), np.float32)
+    alpha, beta, moved = np.empty(K, np.float32), np.empty(K, np.float32), np.empty(K, np.float32)
+    x1, xn = np.empty((B, 3 + V + H), np.float32), np.empty((B, 3 + V + 2 * H), np.float32)
+    z, p, every = np.empty((B, 4 * H), np.float32), np.empty((B, 3 * K), np.float32), np.empty((B, L * H), np.float32)
+    rows = np.empty((B, pen.output.shape[1]), np.float32)
+    for t in range(lines.points.shape[1]):
+        if (lines.state != WRITING).all():
+            break
+        for b in range(B):
+            x1[b, :3], x1[b, 3:3 + V], x1[b, 3 + V:] = point[b], w[b], h[0, b]
+        _layer(x1, pen.first, pen.biases[0], pen.peepholes[0], z, h[0], c[0])
+        if K:
+            product(h[0], pen.window, pen.window_bias, p)
+            for b in range(B):
+                look(lines.units[b], lines.lengths[b], p[b], alpha, beta, kappa[b], moved, lines.looked[b, t], w[b])
+                kappa[b] = moved
+        for n in range(1, L):
+            for b in range(B):
+                xn[b, :3], xn[b, 3:3 + V], xn[b, 3 + V:3 + V + H], xn[b, 3 + V + H:] = point[b], w[b], h[n - 1, b], h[n, b]
+            _layer(xn, pen.upper[n - 1], pen.biases[n], pen.peepholes[n], z, h[n], c[n])
+        for b in range(B):
+            for n in range(L):
+                every[b, n * H:(n + 1) * H] = h[n, b]
+        product(every, pen.output, pen.output_bias, rows)
+        for b in range(B):
+            if lines.state[b] != WRITING:
+                continue
+            if t >= lines.primed[b]:
+                if K and _over(lines.looked[b, t], lines.lengths[b]):
+                    lines.state[b] = ENDED
+                    continue
+                draw(rows[b], lines.bias[b], lines.uniform[b, t], lines.normal[b, t], lines.points[b, t])
+            if len(lines.rows[b]):
+                lines.rows[b, t] = rows[b]
+            point[b] = lines.points[b, t]
+            lines.count[b] = t + 1
+            if t + 1 >= lines.most[b]:
+                lines.state[b] = FULL
+
+
+@njit(**options)
+def _over(phi, length):
+    """Whether the place after the text is looked at more than any character (section 5.3)."""
+    for u in range(length):
+        if phi[u] >= phi[length]:
+            return False
+    return True

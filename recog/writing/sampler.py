@@ -1,0 +1,88 @@
+"""From a text to the pen's way: lines drawn from a network that writes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from ..kernels.writing import ENDED, Lines, Pen, write
+from ..models.handwriting import Handwriting
+
+ROOM, PER_LETTER = 300, 90                # points that a line may have at most: so many, and so many for each character
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A line to be written."""
+
+    units: tuple[int, ...]                # of the text; with a prime, of its text and then of the line's
+    seed: tuple[int, ...]                 # all that is random follows from it
+    bias: float = 0.0                     # 0: as the network draws; more: neater, and more alike
+    prime: np.ndarray | None = None       # [P, 3] scaled points that are given: the beginning, in a hand that is to be followed
+    most: int | None = None               # points at most, those given among them
+
+
+@dataclass(frozen=True)
+class Written:
+    """A line as it was drawn."""
+
+    points: np.ndarray                    # [T, 3]: dx, dy in the ink's units, and 1 at the end of a stroke
+    looked: np.ndarray                    # [T, U + 1]: how much each character was looked at; the last: the place after the text
+    rows: np.ndarray                      # [T, 6M + 1] of layers/mixture.py, scaled; [0, 0] if they were not asked for
+    ended: bool                           # whether the window left the text, rather than the room
+
+
+def pen_of(model: Handwriting) -> Pen:
+    """The network's weights for the kernel."""
+    def array(*tensors) -> np.ndarray:
+        return np.ascontiguousarray(np.concatenate([t.detach().float().cpu().numpy().T for t in tensors]))
+
+    first, *upper = model.layers
+    H, seen = model.config.units, hasattr(first, "weight_wh")
+    weights = array(first.weight_ih, *([first.weight_wh] if seen else []), first.weight_hh)
+    upper_weights = [array(layer.weight_ih, layer.weight_hh) for layer in upper]
+    empty = np.zeros((0, weights.shape[0] + H, 4 * H), np.float32)
+    return Pen(weights, np.stack(upper_weights) if upper else empty, np.stack([layer.bias.detach().cpu().numpy() for layer in model.layers]),
+               np.stack([layer.peepholes.detach().cpu().numpy() for layer in model.layers]),
+               array(first.weight_window) if seen else np.zeros((H, 0), np.float32),
+               first.bias_window.detach().cpu().numpy() if seen else np.zeros(0, np.float32),
+               array(model.output.weight), model.output.bias.detach().cpu().numpy())
+
+
+def sample(model: Handwriting, wanted: Sequence[Wanted], rows: bool = False, threads: int = 1) -> list[Written]:
+    """Each line as its seed has it, alone or among others. rows: keep what the network said of each next point."""
+    pen, scale = pen_of(model), model.scale.cpu().numpy()
+    parts = [list(part) for part in np.array_split(np.arange(len(wanted)), min(threads, len(wanted)))] if wanted else []
+    with ThreadPoolExecutor(max(1, len(parts)), "writing") as pool:
+        found = list(pool.map(lambda part: _written(pen, scale, [wanted[i] for i in part], rows), parts))
+    return [line for part in found for line in part]
+
+
+def _written(pen: Pen, scale: np.ndarray, wanted: Sequence[Wanted], rows: bool) -> list[Written]:
+    B, U = len(wanted), max(1, *(len(each.units) for each in wanted))
+    most = np.array([each.most or room(len(each.units)) for each in wanted])
+    T, M = int(most.max()), pen.output.shape[1]
+    units, points = np.zeros((B, U), np.int64), np.zeros((B, T, 3), np.float32)
+    uniform, normal = np.zeros((B, T, 2), np.float32), np.zeros((B, T, 2), np.float32)
+    for b, each in enumerate(wanted):
+        units[b, :len(each.units)] = each.units
+        rng = np.random.default_rng(each.seed)
+        draws = rng.random((most[b], 2), np.float32), rng.standard_normal((most[b], 2), np.float32)
+        uniform[b, :most[b]], normal[b, :most[b]] = draws
+        if each.prime is not None:
+            points[b, :len(each.prime)] = each.prime[:most[b]]
+    lines = Lines(units, np.array([len(each.units) for each in wanted]), np.array([each.bias for each in wanted], np.float32),
+                  np.array([0 if each.prime is None else len(each.prime) for each in wanted]), most, uniform, normal, points,
+                  np.zeros((B, T, U + 1), np.float32), np.zeros((B, T, M) if rows else (B, 0, 0), np.float32),
+                  np.zeros(B, np.int64), np.zeros(B, np.int64))
+    write(pen, lines)
+    return [Written(points[b, :n] * np.array([*scale, 1], np.float32), lines.looked[b, :n, :len(each.units) + 1], lines.rows[b, :n],
+                    bool(lines.state[b] == ENDED)) for b, (each, n) in enumerate(zip(wanted, lines.count))]
+
+
+def room(letters: int) -> int:
+    """Points that a line of so many characters may have."""
+    return ROOM + PER_LETTER * letters
