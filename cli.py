@@ -12,16 +12,19 @@ import typer
 
 from recog import __version__
 from recog.lmverbs import lm_app
+from recog.writeverbs import style_app, synthesize
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Sequence recognition with recurrent networks: speech to text, recipes, scoring.")
+                  help="Sequence recognition and generation with recurrent networks: speech and handwriting to text, text to handwriting.")
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, export and prune models.")
 recipes_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and copy the recipes that come with recog.")
 ink_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Files of pen strokes.")
 app.add_typer(lm_app, name="lm")
+app.add_typer(style_app, name="style")
 app.add_typer(ink_app, name="ink")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
+app.command()(synthesize)
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Format = Annotated[str, typer.Option("--format", "-f", help="text, json, jsonl, tsv, srt, vtt or ctm.")]
@@ -85,7 +88,7 @@ def transcribe(
 def align(
     sound: Annotated[str, typer.Argument(metavar="FILE", help="A sound or ink file, a folder or pattern of them, or a manifest (.jsonl).")],
     text: Annotated[Optional[str], typer.Argument(help="The words, a .txt file; for several sounds .tsv, .trn or .jsonl: text by id.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = "english_small",
+    model: Annotated[Optional[str], typer.Option("--model", "-m", help="A bundled model's name or a model folder; default: by what FILE holds.")] = None,
     format: Annotated[Optional[str], typer.Option("--format", "-f", help="ctm, textgrid, json or tsv; default: ctm, of ink tsv.")] = None,
     method: Annotated[str, typer.Option(help="posterior (all paths, by their probability) or best (the best path).")] = "posterior",
     output: Annotated[Optional[Path], typer.Option("--output", "-o", help="A file, or for TextGrids of several sounds a folder.")] = None,
@@ -121,7 +124,7 @@ def score(
 def inspect(
     path: Annotated[Path, typer.Argument(help="A sound or ink file, a manifest, a model folder or a run's folder.")],
     plot: Annotated[Optional[Path], typer.Option(metavar="PNG", help="Of ink: draw it as the model reads it, coloured by character.")] = None,
-    model: Annotated[Optional[str], typer.Option("--model", "-m", help="For --plot: a bundled model's name or a model folder.")] = None,
+    model: Annotated[Optional[str], typer.Option("--model", "-m", help="For --plot: a bundled model's name or a model folder; default: pen.")] = None,
     force: Force = False,
 ) -> None:
     """Say what a file or folder holds."""

@@ -16,9 +16,9 @@ from .components import nearest
 from .errors import ConfigError, DataError, RecogError
 from .files import write_text
 from .formats import render_all
-from .modeldir import LoadedModel
+from .modeldir import DEFAULTS, LoadedModel
 from .reading import medium
-from .sources import expand
+from .sources import expand, medium_of
 from .textgrid import textgrid
 from .transcripts import read_transcripts
 from .types import Transcript
@@ -98,11 +98,11 @@ def _text_of(texts: str | dict[str, str] | None, id: str, otherwise: str | None)
 # -- the command ----------------------------------------------------------------------------------------
 
 
-def align_files(sound: str, text: str | None, model: str, format: str | None = None, method: str = "posterior", output: Path | None = None,
+def align_files(sound: str, text: str | None, model: str | None, format: str | None = None, method: str = "posterior", output: Path | None = None,
                 score: Path | None = None, device: str = "auto", force: bool = False) -> int:
     """Prints or writes the alignments, or with `score` the table of boundary errors; gives the exit status.
 
-    A sound that cannot be aligned is named, and the rest goes on.
+    model: None, the bundled one for what the first file holds. A sound that cannot be aligned is named, and the rest goes on.
     """
     for name, value, known in (("--format", format, FORMATS), ("--method", method, METHODS)):
         if value is not None and value not in known:
@@ -113,7 +113,7 @@ def align_files(sound: str, text: str | None, model: str, format: str | None = N
         failures.append(error)
         print(f"recog: {error}", file=sys.stderr, flush=True)
 
-    loaded = load(model, device).loaded
+    loaded = load(model or _default(sound), device).loaded
     if medium(loaded) == "ink" and (score is not None or format not in (None, *WITHOUT_TIMES)):
         raise ConfigError("ink has points, not times", where="--score" if score else "--format", hint=f"--format {' or '.join(WITHOUT_TIMES)}")
     format = format or ("tsv" if medium(loaded) == "ink" else "ctm")
@@ -147,6 +147,11 @@ def align_files(sound: str, text: str | None, model: str, format: str | None = N
     if failures:
         print(f"recog: {len(failures)} could not be aligned", file=sys.stderr)
     return 1 if failures or not found else 0
+
+
+def _default(sound: str) -> str:
+    files = expand([sound], lambda error: None) if Path(sound).suffix != ".jsonl" else []
+    return DEFAULTS[medium_of(files[0]) or "audio"] if files else DEFAULTS["audio"]
 
 
 def _aligned(loaded: LoadedModel, item: Item, score: Path | None, errors: dict[str, list[np.ndarray]]) -> tuple[dict[str, Transcript], float]:

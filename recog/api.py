@@ -20,14 +20,13 @@ from .decode import decode, make
 from .decode.phrases import read as read_phrases
 from .errors import ConfigError, RecogError
 from .lmfile import open_guide
-from .modeldir import LoadedModel, load as load_folder, locate
+from .modeldir import DEFAULTS, LoadedModel, load as load_folder, locate
 from .nbest import once
 from .reading import Piece
 from .segment import SegmentConfig
 from .streaming import Stream
 from .types import Decoder, Transcript
 
-DEFAULTS = {"audio": "english_small"}        # models, by the medium that they read
 DEFAULT_MODEL = DEFAULTS["audio"]
 GROUP = 64                                   # segments collected before they are sorted by length and run
 

@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
-from .api import DEFAULTS, TranscribeOptions, Transcriber, load, options_of
+from .api import TranscribeOptions, Transcriber, load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
 from .formats import FORMATS, SUFFIX, check_sources, render, render_all
-from .modeldir import described, locate
+from .modeldir import DEFAULTS, described, locate
 from .sources import expand, medium_of
 from .types import Transcript
 

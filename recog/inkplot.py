@@ -13,7 +13,7 @@ from .decode import decode
 from .decode.greedy import Greedy
 from .errors import ConfigError
 from .files import writing
-from .modeldir import LoadedModel, load, locate
+from .modeldir import DEFAULTS, LoadedModel, load, locate
 from .pen.layout import lines_of
 from .reading import Piece, lines_of_ink, medium
 from .types import Hypothesis, Ink
@@ -31,13 +31,13 @@ SHOWN_SPACE = "_"
 
 def picture(path: Path, out: Path | None, model: str | None, force: bool) -> None:
     """`recog inspect --plot`: how a model reads ink. Raises ConfigError."""
-    if out is None or model is None:
-        raise ConfigError("--plot and --model go together", where="inspect", hint="--plot out.png --model FOLDER")
+    if out is None:
+        raise ConfigError("--model goes with --plot", where="inspect", hint="--plot out.png")
     if out.exists() and not force:
         raise ConfigError("is there already", where=out, hint="--force writes it anew")
     if out.suffix.lower() != ".png":
         raise ConfigError("a plot is a PNG", where=out, hint="end its name in .png")
-    loaded = load(locate(model))
+    loaded = load(locate(model or DEFAULTS["ink"]))
     if medium(loaded) != "ink":
         raise ConfigError(f"reads {medium(loaded)}, and only ink is plotted", where=model)
     plot(loaded, ink.read(path), out)

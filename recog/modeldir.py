@@ -34,6 +34,7 @@ from .text import Units
 FORMAT = 1
 WEIGHTS, UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
 PACKED = LM + ".gz"
+DEFAULTS = {"audio": "english_small", "ink": "pen"}          # bundled models, by the medium that they read
 
 
 @dataclass(frozen=True)

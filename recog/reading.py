@@ -50,16 +50,21 @@ def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Itera
 
 def lines_of_ink(loaded: LoadedModel, page: Ink) -> Iterator[Piece]:
     """From the top of the page down."""
-    config = loaded.config.features
     firsts = np.cumsum([0, *map(len, page.strokes)])
     for line in lines_of(list(page.strokes)):
         numbers = np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in line])      # in the file
-        frames, ends = pen.extract(Ink(tuple(page.strokes[i] for i in line)), config)
-        begins = np.append(0, np.round(ends).astype(int) + 1)                              # in the line: where each frame begins
-        per_row = config.stack * loaded.model.encoder.subsampling
+        yield line_of_ink(loaded, Ink(tuple(page.strokes[i] for i in line)), numbers)
 
-        def where(row: int, begins=begins, numbers=numbers) -> float:
-            at = begins[min(row * per_row, len(begins) - 1)]
-            return float(numbers[at] if at < len(numbers) else numbers[-1] + 1)
 
-        yield Piece(finish(frames, config, loaded.normalizer), where)
+def line_of_ink(loaded: LoadedModel, line: Ink, numbers: np.ndarray | None = None) -> Piece:
+    """Ink that is one line. numbers: of its points in the file, if not all of it is that line."""
+    config, per_row = loaded.config.features, loaded.config.features.stack * loaded.model.encoder.subsampling
+    numbers = np.arange(len(line.points)) if numbers is None else numbers
+    frames, ends = pen.extract(line, config)
+    begins = np.append(0, np.round(ends).astype(int) + 1)                                  # in the line: where each frame begins
+
+    def where(row: int) -> float:
+        at = begins[min(row * per_row, len(begins) - 1)]
+        return float(numbers[at] if at < len(numbers) else numbers[-1] + 1)
+
+    return Piece(finish(frames, config, loaded.normalizer), where)

@@ -24,6 +24,16 @@ class LoadedWriter:
     units: Units
     info: dict[str, Any]                 # model.json as it stands
 
+    @property
+    def height(self) -> float:
+        """Of small letters in the training set, in the ink's units: the median."""
+        return float(self.info["ink"]["height"])
+
+    @property
+    def step(self) -> float:
+        """Between points within a stroke, likewise: the mean."""
+        return float(self.info["ink"]["step"])
+
 
 def save(folder: Path, name: str, model: Handwriting, units: Units, facts: dict[str, Any], half: bool = False) -> None:
     modeldir.save(folder, name, model.config, model, units, None, {"medium": MEDIUM, **facts}, half)

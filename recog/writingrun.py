@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterable
 
 import numpy as np
 import torch
@@ -17,12 +18,17 @@ from .examples import Example, Examples
 from .files import digest, read_json, write_json, write_text
 from .ledger import Stage, say
 from .models.handwriting import Handwriting
+from .pen import normalize
 from .perturb import PerturbConfig
 from .phases import phases, train_phases
 from .plan import Run
 from .store import Store
 from .text import Units
 from .train import to_device
+from .writing import page
+
+
+ENOUGH = 500                             # lines from which the size of the writing is taken
 
 
 def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
@@ -51,7 +57,8 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
         steps = phases(config, experiment.hooks, experiment.second)
         ended, figures = train_phases(model, lambda phase: learned, evaluate, steps, out, say)
-        facts = {"data_licence": run.recipe.facts(done["prepare"].get("variant")).data_licence, "scores": {},
+        ink = dict(zip(("height", "step"), measures(store.frames(e.id, 0) for e in learned.examples)))
+        facts = {"ink": ink, "data_licence": run.recipe.facts(done["prepare"].get("variant")).data_licence, "scores": {},
                  "provenance": results.provenance(run.recipe, run.name, ended, device, started, done["prepare"].get("variant")) | figures}
         writingmodel.save(run.folder / "model", run.name, model, units, facts)
         return {**figures, "weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
@@ -65,13 +72,25 @@ def _examples(run: Run, store: Store, units: Units, split: str, batching: BatchC
     return Examples(store, rows, run.experiment.features, None, batching, perturbing, run.experiment.train.seed)
 
 
-def deviations(lines: Sequence[np.ndarray]) -> np.ndarray:
+def deviations(lines: Iterable[np.ndarray]) -> np.ndarray:
     """Of dx and dy over all lines' points but the first, float32 [2]. lines: [T, 3] each."""
     count, total, squares = 0, np.zeros(2), np.zeros(2)
     for line in lines:
         offsets = np.asarray(line[1:, :2], np.float64)
         count, total, squares = count + len(offsets), total + offsets.sum(0), squares + (offsets ** 2).sum(0)
     return np.sqrt(squares / count - (total / count) ** 2).astype(np.float32)
+
+
+def measures(lines: Iterable[np.ndarray]) -> tuple[float, float]:
+    """How high small letters are, and how far apart the points of a stroke: the median of lines, the mean of steps. lines: [T, 3] each."""
+    heights, steps, count = [], 0.0, 0
+    for line in itertools.islice(lines, ENOUGH):
+        strokes = page.timed(line).strokes
+        top, base = normalize.lines(normalize.without_slope([np.array(s) for s in strokes]))
+        heights.append(base - top)
+        lengths = np.concatenate([np.hypot(*np.diff(s[:, :2], axis=0).T) for s in strokes])
+        steps, count = steps + float(lengths.sum()), count + len(lengths)
+    return float(np.median(heights)), steps / max(1, count)
 
 
 @torch.inference_mode()

@@ -175,7 +175,7 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
     assert drawn.shape[1] == 1400 and (drawn != 255).any(axis=2).mean() > 0.005
     with pytest.raises(ConfigError, match="is there already"):
         picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), False)
-    with pytest.raises(ConfigError, match="go together"):
+    with pytest.raises(ConfigError, match="goes with --plot"):
         picture(tmp_path / "page.xml", None, str(folder / "model"), False)
     assert f"{len(page.strokes)}, {len(page.points)} points" in describe(tmp_path / "page.xml")
 
@@ -205,7 +205,8 @@ def test_settings_that_cannot_be_are_refused_before_data_is_read(small, setting,
     assert message in str(error.value)
 
 
-def test_files_of_each_medium_go_to_its_model_and_those_without_one_are_named(tmp_path, capsys):
+def test_files_of_each_medium_go_to_its_model_and_those_without_one_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("recog.bulk.DEFAULTS", {"audio": "english_small"})
     (tmp_path / "page.xml").write_text(xml(written("nvo lin")))
     (tmp_path / "note.txt").write_text("no ink")
     assert medium_of(str(tmp_path / "page.xml")) == "ink" and medium_of(str(tmp_path / "note.txt")) == "" and medium_of("-") == "audio"
