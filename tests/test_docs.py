@@ -120,7 +120,8 @@ def test_every_option_and_verb_in_the_text_exists(page):
 
 def desk(folder):
     """A folder in which the README's commands can be run."""
-    shutil.copytree(ROOT / "data" / "samples", folder / "data" / "samples")
+    for name in ("samples", "ink"):
+        shutil.copytree(ROOT / "data" / name, folder / "data" / name)
     rows = (ROOT / "data" / "samples" / "manifest.jsonl").read_text().splitlines()
     pairs = [re.search(r'"id": "(.*?)".*"text": "(.*?)"', row).groups() for row in rows]
     (folder / "other.tsv").write_text("".join(f"{id}\t{text}\n" for id, text in pairs))
@@ -162,7 +163,7 @@ def test_the_readme_has_two_set_up_commands_of_one_line():
     lines = [text.strip() for _, text in FENCE.findall(section)]
     assert len(lines) == 2 and not any("\n" in line for line in lines)
     assert all(line.startswith("python3.11 -m venv ") for line in lines)
-    assert lines[0].endswith("recog transcribe data/samples") and lines[1].endswith("-m pytest")
+    assert lines[0].endswith("recog transcribe data/samples data/ink") and lines[1].endswith("-m pytest")
 
 
 def test_ci_runs_the_readme_s_test_command():

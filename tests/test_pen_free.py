@@ -130,6 +130,9 @@ def test_the_corpus_is_what_the_recipe_reads_and_the_same_each_time(data, tmp_pa
         assert all((np.diff(s[:, 2]) > 0).all() for s in strokes) and all(b[0, 2] > a[-1, 2] for a, b in zip(strokes, strokes[1:]))
     with pytest.raises(DataError, match="make_corpus"):
         list(found.prepare()(data))
+    (data / "hershey_fonts" / "cursive.jhf").unlink()
+    done = make(data, tmp_path / "three")
+    assert done.returncode == 1 and "cursive.jhf" in done.stderr and done.stderr.count("\n") == 1 and not (tmp_path / "three").exists()
 
 
 def test_a_joined_hand_does_not_lift_the_pen_within_a_word_and_writes_marks_late(data, glyphs):

@@ -19,6 +19,7 @@ import numpy as np
 import compose
 import glyphs
 from recog import ink
+from recog.errors import RecogError
 from recog.lm import books
 
 ALPHABET = """ !"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"""
@@ -83,4 +84,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (RecogError, OSError) as error:
+        raise SystemExit(str(error)) from None

@@ -16,6 +16,7 @@ import numpy as np
 import compose
 import glyphs
 from recog import ink
+from recog.errors import RecogError
 from recog.types import Ink
 
 SPACING = 3.6                                  # between the lines of a page, in heights of small letters
@@ -51,4 +52,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (RecogError, OSError) as error:
+        raise SystemExit(str(error)) from None
