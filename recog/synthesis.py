@@ -1,4 +1,4 @@
-"""Text to handwriting, from Python and for `recog synthesize` and `recog style`."""
+"""Text to handwriting, from Python and from the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`recog synthesize`, and the verbs of `recog style`. Each parses, calls one function and prints; no logic lives here."""
+"""The verb `synthesize`, and those of the command `style`. Each parses, calls one function and prints; no logic lives here."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def until_there(process, folder, pattern):
         time.sleep(0.002)
 
 
-LONGER = SETTINGS.replace("epochs = 2", "epochs = 90")
+LONGER = SETTINGS.replace("epochs = 2", "epochs = 200")
 
 
 def test_a_run_killed_in_its_stages_ends_with_the_same_weights(tmp_path, corpus):
@@ -250,4 +250,4 @@ def test_an_interrupted_run_goes_on(tmp_path, corpus):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and out == "" and "Traceback" not in err
     status, table, err = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp")
-    assert status == 0 and "train: going on where it stopped" in err and "best of 90 epochs" in table
+    assert status == 0 and "train: going on where it stopped" in err and "best of 200 epochs" in table
