@@ -158,6 +158,24 @@ def described(folder: Path) -> dict[str, Any]:
     return info
 
 
+def rebuilt(folder: Path, medium: str, network: Any, what: str, hint: str) -> tuple[dict[str, Any], nn.Module, Units]:
+    """A model folder that holds no recognizer but one network: model.json, the network with its weights, and the units.
+
+    network: a class with a Config, made from that and the number of units. Raises ModelError saying `what` the folder is not.
+    """
+    info = described(folder)
+    if info.get("medium") != medium:
+        raise ModelError(what, where=folder, hint=hint)
+    try:
+        config = build_config(network.Config, info["config"], where=folder / "model.json")
+    except ConfigError as error:
+        raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
+    units = Units.load(folder / UNITS)
+    model = network(config, len(units))
+    fill(model, folder / WEIGHTS)
+    return info, model, units
+
+
 def fill(model: nn.Module, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file

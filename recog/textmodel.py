@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import modeldir
-from .config import build
-from .errors import ConfigError, ModelError
-from .lm.rnn import CharRnn, Rnn, RnnConfig
+from .lm.rnn import CharRnn, Rnn
 from .text import Units
 
 
@@ -18,14 +16,5 @@ def save(folder: Path, name: str, model: CharRnn, units: Units, facts: dict[str,
 
 def load(folder: Path) -> Rnn:
     """Raises ModelError naming what is wrong with the folder."""
-    info = modeldir.described(folder)
-    if info.get("medium") != "text":
-        raise ModelError("is not a language model of characters", where=folder, hint="recog run recipes/text trains one")
-    try:
-        config = build(RnnConfig, info["config"], where=folder / "model.json")
-    except ConfigError as error:
-        raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
-    units = Units.load(folder / modeldir.UNITS)
-    model = CharRnn(config, len(units))
-    modeldir.fill(model, folder / modeldir.WEIGHTS)
+    _, model, units = modeldir.rebuilt(folder, "text", CharRnn, "is not a language model of characters", "recog run recipes/text trains one")
     return Rnn(model, units)

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import modeldir
-from .config import build
-from .errors import ConfigError, ModelError
-from .models.handwriting import Handwriting, HandwritingConfig
+from .models.handwriting import Handwriting
 from .text import Units
 
 MEDIUM = "writing"
@@ -41,14 +39,5 @@ def save(folder: Path, name: str, model: Handwriting, units: Units, facts: dict[
 
 def load(folder: Path) -> LoadedWriter:
     """Raises ModelError naming what is wrong with the folder."""
-    info = modeldir.described(folder)
-    if info.get("medium") != MEDIUM:
-        raise ModelError("is no model that writes", where=folder, hint="recog run recipes/handwriting trains one")
-    try:
-        config = build(HandwritingConfig, info["config"], where=folder / "model.json")
-    except ConfigError as error:
-        raise ModelError(error.what, where=error.where, hint="was it made by another version of recog?") from None
-    units = Units.load(folder / modeldir.UNITS)
-    model = Handwriting(config, len(units))
-    modeldir.fill(model, folder / modeldir.WEIGHTS)
+    info, model, units = modeldir.rebuilt(folder, MEDIUM, Handwriting, "is no model that writes", "recog run recipes/handwriting trains one")
     return LoadedWriter(info["name"], model.eval(), units, info)

@@ -34,6 +34,8 @@ class RnnConfig:
 class CharRnn(nn.Module):
     """Every layer sees the character as one of V inputs, and the softmax sees every layer (equations 1 to 11)."""
 
+    Config = RnnConfig
+
     def __init__(self, config: RnnConfig, size: int):
         super().__init__()
         self.config, self.size = config, size
