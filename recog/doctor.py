@@ -166,9 +166,9 @@ def _bundled() -> list[str]:
 
 
 def _models() -> str:
-    from . import modeldir
+    from . import catalog, modeldir
 
-    weights = [f"{name} ({modeldir.load(modeldir.locate(name)).info['weights']:,} weights)" for name in modeldir.bundled()]
+    weights = [f"{name} ({catalog.show_model(name)['weights']:,} weights)" for name in modeldir.bundled()]
     return ", ".join(weights) or "none comes with this copy"
 
 

@@ -190,8 +190,8 @@ def _model(folder: Path) -> str:
     from . import modeldir
 
     info = modeldir.described(folder)
-    if info.get("medium") == "text":
-        return _text_model(folder, info)
+    if info.get("medium") in ("text", "writing"):
+        return _network_model(folder, info)
     loaded = modeldir.load(folder)
     size = sum(facts["bytes"] for facts in info["files"].values()) / 1e6
     made = info.get("provenance", {})
@@ -206,17 +206,24 @@ def _model(folder: Path) -> str:
     return "\n".join([_lines(rows), *_scores(info.get("scores", {}))])
 
 
-def _text_model(folder: Path, info: dict[str, Any]) -> str:
-    from . import textmodel
+def _network_model(folder: Path, info: dict[str, Any]) -> str:
+    """A model of text, or one that writes."""
+    from . import textmodel, writingmodel
 
-    units, made = textmodel.load(folder).units, info.get("provenance", {})
-    rows = [("model", f"{info['name']} (text), {folder}"), ("weights", f"{info['weights']:,}; sizes and digests are as recorded"),
-            ("units", f"{len(units) - 1} characters, and the end of a sentence"), ("network", _settings(info["config"])),
+    written = info["medium"] == writingmodel.MEDIUM
+    units, made = (writingmodel if written else textmodel).load(folder).units, info.get("provenance", {})
+    rows = [("model", f"{info['name']} ({info['medium']}), {folder}"), ("weights", f"{info['weights']:,}; sizes and digests are as recorded"),
+            ("units", f"{len(units) - 1} characters" + ("" if written else ", and the end of a sentence")), ("network", _settings(info["config"])),
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
             ("licence", info.get("data_licence", "not stated"))]
-    scores = [f"{'scores':12} {split}, {name}: {cost['bits']:.4f} bits a character" for split, costs in info.get("scores", {}).items()
-              for name, cost in costs.items()]
+    scores = [f"{'scores':12} {split}, {name}: {_figures(found)}" for split, each in info.get("scores", {}).items() for name, found in each.items()]
     return "\n".join([_lines(rows), *scores])
+
+
+def _figures(found: dict[str, float]) -> str:
+    if "bits" in found:
+        return f"{found['bits']:.4f} bits a character"
+    return f"{found['nats']:.1f} nats a line, SSE {found['squares']:.3f} a point"
 
 
 def _settings(table: dict[str, Any]) -> str:

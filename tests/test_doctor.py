@@ -124,8 +124,7 @@ def test_an_altered_model_is_named(monkeypatch):
                          hint="copy it again")
 
     monkeypatch.setattr(modeldir, "bundled", lambda: ["m"])
-    monkeypatch.setattr(modeldir, "locate", lambda name: name)
-    monkeypatch.setattr(modeldir, "load", altered)
+    monkeypatch.setattr("recog.catalog.show_model", altered)
     status, row = line("models")
     assert status == 1
     assert row == "BAD  models: weights.safetensors: was altered: its digest is not the one in model.json -> copy it again"

@@ -11,7 +11,9 @@ from test_mixture import by_hand
 
 from oracles import close
 from recog import ink, recipe, writingmodel
+from recog.catalog import export_model, show_model
 from recog.errors import ConfigError, ModelError
+from recog.inspection import describe
 from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.stages import run_recipe
 from recog.types import Batch
@@ -192,6 +194,17 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(tmp_path, mine, 
     run(mine, tmp_path / "cut")
     one, two = (tmp_path / exp / "hand" / "small" / "model" / "weights.safetensors" for exp in ("whole", "cut"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_model_that_writes_is_shown_and_exported(tmp_path, mine):
+    run(mine, tmp_path / "exp")
+    folder = tmp_path / "exp" / "hand" / "small" / "model"
+    assert "(writing)" in describe(folder) and "nats a line" in describe(folder) and show_model(str(folder))["medium"] == "writing"
+    export_model(str(folder), tmp_path / "copy", True, "mine", False)
+    one, two = writingmodel.load(folder), writingmodel.load(tmp_path / "copy")
+    assert (two.name, two.height, two.step) == ("mine", one.height, one.step) and one.info["scores"] == two.info["scores"]
+    for name, w in one.model.state_dict().items():
+        torch.testing.assert_close(two.model.state_dict()[name], w, rtol=1e-3, atol=1e-5)
 
 
 def test_a_second_phase_and_a_start_from_other_weights(tmp_path, mine):
