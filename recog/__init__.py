@@ -8,3 +8,10 @@ def load(model="english_small", device="auto"):
     from .api import load                # importing recog alone loads no torch
 
     return load(model, device)
+
+
+def synthesize(text, **options):
+    """Handwriting of a text: `recog.synthesize("Dear Anna", seed=3).svg()`. See recog.synthesis.synthesize."""
+    from .synthesis import synthesize
+
+    return synthesize(text, **options)

@@ -12,6 +12,7 @@ from inks import written
 from PIL import Image
 
 import cli
+import recog
 from recog import ink, writingmodel
 from recog.errors import ConfigError, DataError, ModelError
 from recog.models.handwriting import Handwriting, HandwritingConfig
@@ -124,7 +125,7 @@ def test_samples_stand_one_below_the_other(tmp_path, folder):
 
 
 def test_from_python(folder):
-    page = synthesize("abc", model=folder, check=False, bias=2.0, seed=5)
+    page = recog.synthesize("abc", model=folder, check=False, bias=2.0, seed=5)
     assert page._repr_svg_().startswith("<svg") and page.lines[0].bias == 2.0 and isinstance(page.ink, Ink)
 
 
