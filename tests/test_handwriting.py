@@ -94,6 +94,13 @@ def test_a_line_costs_the_same_alone_and_in_a_batch():
     assert sum(made.loss(one).parts["squares"] for one in ones) == pytest.approx(squares, rel=1e-5)
 
 
+def test_a_line_of_one_point_costs_nothing():
+    made, given = model(), batch()
+    one = Batch(("a",), given.x[:1, :1], torch.tensor([1]), given.y[:1], given.y_len[:1])
+    loss = made.loss(one)
+    assert loss.total.item() == 0 and loss.parts["points"] == 0
+
+
 def test_where_a_line_begins_is_not_read():
     made, given = model(), batch()
     moved = given.x.clone()

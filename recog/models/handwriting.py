@@ -72,7 +72,7 @@ class Handwriting(nn.Module):
         """
         points = torch.cat([batch.x[..., :2] / self.scale, batch.x[..., 2:]], 2).transpose(0, 1)
         first = torch.cat([torch.zeros_like(points[:1, :, :2]), points[:1, :, 2:]], 2)
-        given, wanted = torch.cat([first, points[1:-1]]), points[1:]
+        given, wanted = torch.cat([first, points[1:]])[:-1], points[1:]
         rows = self(given, Text(batch.y, batch.y_len))
         real = torch.arange(1, len(points), device=points.device)[:, None] < batch.x_len
         error = ((mixture.mean(rows.detach()) - wanted[..., :2]) ** 2).sum(-1)
