@@ -21,7 +21,7 @@ from recog.types import Ink
 
 SPACING = 3.6                                  # between the lines of a page, in heights of small letters
 NOTES = {                                      # file, font, seed, height of small letters, lean, lines
-    "note.inkml": ("scripts", 11, 30.0, 0.0, ("Dear Anna, the train leaves", "at half past nine tonight.", "Do not forget the letters.")),
+    "note.inkml": ("futural", 11, 30.0, 0.2, ("Dear Anna, the train leaves", "at half past nine tonight.", "Do not forget the letters.")),
     "meeting.json": ("cursive", 5, 24.0, 0.1, ("The meeting is on Thursday",)),
     "address.svg": ("rowmans", 7, 20.0, 0.15, ("14 Castle Street, London",)),
 }
@@ -31,7 +31,7 @@ def page(font: str, seed: int, height: float, lean: float, lines: tuple[str, ...
     rng = np.random.default_rng(seed)
     letters = {character: (glyph,) for character, glyph in glyphs.hershey(fonts / f"{font}.jhf").items()}
     hand = compose.Hand(letters, height, lean, rise=0.01, wide=1.0, spacing=0.0, gap=0.9, loose=0.04,
-                        joins=0.0 if font == "rowmans" else 1.0, late=1.0)
+                        joins=0.0 if font in ("rowmans", "futural") else 1.0, late=1.0)
     strokes: list[np.ndarray] = []
     for number, line in enumerate(lines):
         clock = strokes[-1][-1, 2] + 0.8 if strokes else 0.0
