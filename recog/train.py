@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, Literal, Sequence
 import torch
 from torch import Tensor, nn
 
-from . import checkpoint, optim
+from . import checkpoint, memory, optim
 from .batching import BatchConfig, singles
 from .errors import TrainError
 from .examples import Examples
@@ -205,6 +205,7 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
     `evaluate` gives the development set's "loss" and "error". Killed at any moment, the same call goes on from
     folder/state and ends with the same weights (same machine, same number of threads).
     """
+    memory.keep()
     run = Training(model, config, hooks, folder)
     resumed = run.restore()
     at, metrics = run.at, Metrics(folder, run.at.step)

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import phones, svg
 from .config import Component
-from .decode import decode, make
+from .decode import decode, guided
 from .decode.ctc_beam import CtcBeamConfig
 from .decode.guide import guide
 from .errors import ConfigError, DataError
@@ -48,8 +48,8 @@ def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.n
     and of the bonuses that are no worse than the best by more than one standard error, the smallest is taken (Breiman et al.
     1984, section 3.4.3). emissions [T, E] and texts: of each utterance of the development set. `picture`: where the surface is drawn.
     """
-    guided = guide(component.config, loaded.units, loaded.words, loaded.lm)
-    bonus = "length_bonus" if guided.lexicon is None or guided.language.reads_units else "word_bonus"
+    guides = guide(component.config, loaded.units, loaded.words, loaded.lm)
+    bonus = "length_bonus" if guides.lexicon is None or guides.language.reads_units else "word_bonus"
     found: dict[tuple[float, float], np.ndarray] = {}
     predictor = loaded.model.predictor()
 
@@ -63,7 +63,7 @@ def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.n
         """Of each utterance, over the reference tokens of all."""
         if pair not in found:
             config = replace(component.config, **dict(zip(("lm_weight", bonus), pair)))
-            decoder = make(Component(component.kind, config), loaded.units, loaded.words, predictor, loaded.lm)
+            decoder = guided(Component(component.kind, config), guides, predictor)
             found[pair] = np.array([distance(reference, tokens(loaded.units.decode(decode(decoder, emissions[id])[0].units)))
                                     for id, reference in references.items()]) / total
         return found[pair]

@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "recog"
 
 LAYERS = [
-    ["errors", "types", "files"],
+    ["errors", "types", "files", "memory"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
      "exports", "confusions", "svg", "nbest"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources"],
-    ["features", "featurestream", "pen", "perturb", "store", "batching", "examples", "layers", "kernels"],
+    ["features", "featurestream", "pen", "perturb", "store", "batching", "examples", "layers", "kernels", "threads"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],

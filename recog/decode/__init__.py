@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..lm.rnn import Rnn
     from ..text import Units
     from ..types import Decoder, Hypothesis
+    from .guide import Guide
 
 
 def decode(decoder: Decoder, emissions: ndarray) -> list[Hypothesis]:
@@ -27,13 +29,24 @@ def make(component: Component, units: Units, words: Sequence[str], predictor: Pr
 
     phrases: names and words to listen for, and a factor of what each gains.
     """
-    from ..components import find
     from ..errors import ConfigError
     from .guide import GuideConfig, guide
 
-    cls, network = (find("decoder", component.kind), ()) if predictor is None else (find("transducer decoder", component.kind), (predictor,))
     if isinstance(component.config, GuideConfig):
-        return cls(component.config, *network, guide(component.config, units, words, lm, phrases))
+        return guided(component, guide(component.config, units, words, lm, phrases), predictor)
     if phrases:
         raise ConfigError(f"the decoder '{component.kind}' cannot listen for phrases", hint="choose --decoder beam")
+    cls, network = _found(component, predictor)
     return cls(component.config, *network)
+
+
+def guided(component: Component, guide: Guide | None, predictor: Predictor | None = None) -> Decoder:
+    """The decoder that a setting names, with a guide that is there already; what the setting says counts."""
+    cls, network = _found(component, predictor)
+    return cls(component.config, *network, None if guide is None else replace(guide, config=component.config))
+
+
+def _found(component: Component, predictor: Predictor | None) -> tuple[type, tuple[Predictor, ...]]:
+    from ..components import find
+
+    return (find("decoder", component.kind), ()) if predictor is None else (find("transducer decoder", component.kind), (predictor,))

@@ -75,12 +75,11 @@ class Language:
         """
         single, other = weight * self.model.alone.astype(np.float64), self.model.unk
         costs = np.full(len(lexicon.next), -np.inf if lexicon.closed else single[other] - unknown)
-        for state in lexicon.ends.values():
-            costs[state] = max(costs[state], single[self.numbers[state]] - unknown * (self.numbers[state] == other))
-        for state in range(len(costs) - 1, 0, -1):
-            parent = lexicon.parents[state]
-            if parent >= 0:
-                costs[parent] = max(costs[parent], costs[state])
+        ends = np.fromiter(lexicon.ends.values(), int)
+        words = self.numbers[ends]
+        costs[ends] = np.maximum(costs[ends], single[words] - unknown * (words == other))
+        for states in reversed(lexicon.levels()):
+            np.maximum.at(costs, lexicon.parents[states], costs[states])
         begun = np.flatnonzero(lexicon.parents[:2] < 0)                           # no word yet
         costs[begun], costs[np.isneginf(costs)] = 0.0, 0.0
         return costs

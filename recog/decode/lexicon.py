@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Iterable, Mapping, Sequence
 
@@ -43,6 +44,14 @@ class Lexicon:
     parents: np.ndarray                       # int32 [S], the state one letter before, -1 where there is none; it has a lower number
     closed: bool
 
+    def levels(self) -> list[np.ndarray]:
+        """The states with one letter, those with two, and so on."""
+        levels, depth = [], np.where(self.parents < 0, 0, -1)
+        while len(deeper := np.flatnonzero((depth < 0) & (depth[self.parents] == len(levels)))):
+            depth[deeper] = len(levels) + 1
+            levels.append(deeper)
+        return levels
+
     def states(self, units: Sequence[int]) -> list[int]:
         """The state before each unit, and after the last."""
         states = [0]
@@ -60,54 +69,68 @@ def build(spellings: Iterable[Spelling], alphabet: Alphabet, closed: bool = True
     V, roles = len(alphabet.roles), alphabet.roles
     opens, closes = np.flatnonzero(roles == OPENS), np.flatnonzero(roles[1:] == CLOSES) + 1
     begun = 1 if len(opens) else 0                       # the state in which a word has begun, but has no letter yet
-    trie: list[dict[str, int]] = [{} for _ in range(begun + 1)]
-    parents, ends = [-1] * (begun + 1), {}
-    for spelling in sorted(set(map(tuple, spellings))):
-        state = begun
-        for letter in spelling:
-            if letter not in trie[state]:
-                trie[state][letter] = len(trie)
-                trie.append({})
-                parents.append(state)
-            state = trie[state][letter]
-        ends[spelling] = state
-    table = np.full((len(trie), V), -1, np.int32)
+    steps, ends = _trie(spellings, begun)
+    parents = np.array([-1] * (begun + 1) + [state for state, _ in steps], np.int32)
+    table = np.full((len(parents), V), -1, np.int32)
+    by_letter = _by_letter(steps, len(parents))
     for v in range(1, V):
-        for state in [0] if roles[v] == OPENS else range(len(trie)) if roles[v] == INSIDE else []:
-            table[state, v] = _walk(trie, max(state, begun), alphabet.letters[v])
+        states = np.zeros(1, np.int64) if roles[v] == OPENS else np.arange(len(parents) if roles[v] == INSIDE else 0)
+        table[states, v] = _walk(by_letter, np.maximum(states, begun), alphabet.letters[v])
     _refuse(table, ends, begun, closed)
-    final = np.zeros(len(trie), bool)
+    final = np.zeros(len(table), bool)
     final[list(ends.values())] = True
     if not closed:
         other = len(table)
         table = np.concatenate([table, np.full((1, V), -1, np.int32)])
         table[table < 0], final = other, np.ones(other + 1, bool)
         final[:begun + 1] = False
-        parents.append(-1)
+        parents = np.append(parents, np.int32(-1))
     after = np.flatnonzero(final)
     table[np.ix_(after, opens)] = table[0, opens]        # the next word begins
     table[np.ix_(~final, closes)], table[np.ix_(after, closes)] = -1, 0
     table[np.ix_(np.flatnonzero(~final)[1:], opens)] = -1
-    return Lexicon(table, final, ends, np.array(parents, np.int32), closed)
+    return Lexicon(table, final, ends, parents, closed)
 
 
-def _walk(trie: list[dict[str, int]], state: int, letters: Spelling) -> int:
+def _trie(spellings: Iterable[Spelling], root: int) -> tuple[list[tuple[int, str]], dict[Spelling, int]]:
+    """The state before each state from root + 1 on, and the letter between the two; and the state that spells each word."""
+    steps: dict[tuple[int, str], int] = {}
+    ends = {}
+    for spelling in sorted(set(map(tuple, spellings))):
+        state = root
+        for letter in spelling:
+            state = steps.setdefault((state, letter), root + 1 + len(steps))
+        ends[spelling] = state
+    return list(steps), ends
+
+
+def _by_letter(steps: Sequence[tuple[int, str]], states: int) -> dict[str, np.ndarray]:
+    """Of each letter, the state after each state [S + 1], -1 where it may not come; the last is what comes after -1."""
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for state, (before, letter) in enumerate(steps, start=states - len(steps)):
+        found[letter].append((before, state))
+    tables = {letter: np.full(states + 1, -1, np.int32) for letter in found}
+    for letter, pairs in found.items():
+        before, after = np.array(pairs).T
+        tables[letter][before] = after
+    return tables
+
+
+def _walk(by_letter: Mapping[str, np.ndarray], states: np.ndarray, letters: Spelling) -> np.ndarray:
     for letter in letters:
-        state = trie[state].get(letter, -1)
-        if state < 0:
-            return -1
-    return state
+        states = by_letter[letter][states] if letter in by_letter else np.full_like(states, -1)
+    return states
 
 
 def _refuse(table: np.ndarray, ends: dict[Spelling, int], begun: int, closed: bool) -> None:
     """Takes out the words that no units spell; raises DataError where these must be known."""
-    reached, front = {0, begun}, [0, begun]
-    while front:
-        found = set(table[front.pop()].tolist()) - reached - {-1}
-        reached |= found
-        front += found
+    reached, front = np.zeros(len(table), bool), np.array([0, begun])
+    while len(front):
+        reached[front] = True
+        found = np.unique(table[front])
+        front = found[(found >= 0) & ~reached[found]]
     for spelling, state in list(ends.items()):
-        if state not in reached or not spelling:
+        if not reached[state] or not spelling:
             if closed:
                 raise DataError(f"the units cannot spell the word '{''.join(spelling)}'", where="lexicon")
             del ends[spelling]

@@ -11,19 +11,22 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from ..threads import at_once, shares
 from .cell import ONE, ZERO, cell, options, tanh
 
 FEW = 6                                 # batches up to this size go without torch's products
+LEAST = 12                              # sequences for each thread
+
 
 @njit(**options)
-def forward_step(t, gates, peepholes, cells, h):
-    """Step t of every sequence: fills cells[t + 1] and h[t + 1].
+def forward_step(t, begin, end, gates, peepholes, cells, h):
+    """Step t of the sequences from `begin` to `end`: fills cells[t + 1] and h[t + 1].
 
     gates [T, B, 4H]: gates[t] holds what the gates are given, peepholes apart, and afterwards their activations;
     peepholes [3, H]: from the cell to i, f and o; cells, h [T + 1, B, H]: from the state before the first step on.
     """
-    B, H = cells.shape[1:]
-    for b in range(B):
+    H = cells.shape[2]
+    for b in range(begin, end):
         z = gates[t, b]
         cell(z[:H], z[H:2 * H], z[2 * H:3 * H], z[3 * H:], peepholes[0], peepholes[1], peepholes[2],
                      cells[t, b], cells[t + 1, b], h[t + 1, b])
@@ -62,16 +65,16 @@ def _add_product(total, x, y):
 
 
 @njit(**options)
-def backward_step(t, gates, peepholes, cells, dh_above, dh_after, dc, clip, dz, dbias, dpeepholes):
-    """The gradients of step t, and what flows on to the step before.
+def backward_step(t, begin, end, gates, peepholes, cells, dh_above, dh_after, dc, clip, dz, dbias, dpeepholes):
+    """The gradients of step t of the sequences from `begin` to `end`, and what flows on to the step before.
 
     gates, peepholes, cells: as `forward_step` left them; dh_above [T, B, H]: from the layer above; dh_after [B, H]: from
     step t + 1; dc [B, H]: the cells' gradient from step t + 1, replaced by that for step t - 1; clip: the largest
     size of a gate's gradient (infinity: any). Fills dz[t] ([T, B, 4H]) and adds to dbias [4H] and dpeepholes [3H], in float64.
     """
-    B, H = cells.shape[1:]
+    H = cells.shape[2]
     bias, peep = np.zeros(4 * H, np.float32), np.zeros(3 * H, np.float32)       # of this step
-    for b in range(B):
+    for b in range(begin, end):
         z, d = gates[t, b], dz[t, b]
         _backward_row(z[:H], z[H:2 * H], z[2 * H:3 * H], z[3 * H:], peepholes[0], peepholes[1], peepholes[2],
                       cells[t, b], cells[t + 1, b], dh_above[t, b], dh_after[b], dc[b],
@@ -111,7 +114,7 @@ def forward_few(gates, weights, peepholes, cells, h):
         for k in range(H - H % 4, H):
             for b in range(B):
                 _add_four(gates[t, b], weights[k], weights[k], weights[k], weights[k], h[t, b, k], ZERO, ZERO, ZERO)
-        forward_step(t, gates, peepholes, cells, h)
+        forward_step(t, 0, B, gates, peepholes, cells, h)
 
 
 @njit(**options)
@@ -119,7 +122,7 @@ def backward_few(weights, gates, peepholes, cells, dh_above, dh_after, dc, clip,
     """`backward` without calls of torch, for small batches. weights [H, 4H]."""
     B, H = dh_after.shape
     for t in range(len(gates) - 1, -1, -1):
-        backward_step(t, gates, peepholes, cells, dh_above, dh_after, dc, clip, dz, dbias, dpeepholes)
+        backward_step(t, 0, B, gates, peepholes, cells, dh_above, dh_after, dc, clip, dz, dbias, dpeepholes)
         for k in range(0, H - 3, 4):
             for b in range(B):
                 sums = _dot_four(weights[k], weights[k + 1], weights[k + 2], weights[k + 3], dz[t, b])
@@ -135,10 +138,14 @@ def forward(gates: Tensor, recurrent: Tensor, peepholes: Tensor, cells: Tensor, 
     if gates.shape[1] <= FEW:
         forward_few(gates.numpy(), weights.numpy(), *arrays)
         return
-    gates_ = gates.numpy()
-    for t, (z, before) in enumerate(zip(gates.unbind(), h.unbind())):
-        z.addmm_(before, weights)
-        forward_step(t, gates_, *arrays)
+
+    def steps(begin: int, end: int) -> None:
+        given = gates.numpy()
+        for t, (z, before) in enumerate(zip(gates[:, begin:end].unbind(), h[:, begin:end].unbind())):
+            z.addmm_(before, weights)
+            forward_step(t, begin, end, given, *arrays)
+
+    at_once(steps, *shares(gates.shape[1], LEAST))
 
 
 def backward(gates: Tensor, recurrent: Tensor, peepholes: Tensor, cells: Tensor, dh: Tensor, dc: Tensor, clip: float
@@ -148,13 +155,17 @@ def backward(gates: Tensor, recurrent: Tensor, peepholes: Tensor, cells: Tensor,
     gates, cells: as `forward` left them; dh [T, B, H]: from the layer above; dc [B, H]: of the cells after the last step.
     """
     dz, dh_after = torch.empty_like(gates), torch.zeros_like(dc)
-    dbias, dpeepholes = np.zeros(gates.shape[2]), np.zeros(peepholes.numel())
-    arrays = [*(x.numpy() for x in (gates, peepholes, cells, dh, dh_after, dc)), np.float32(clip or np.inf), dz.numpy(),
-              dbias, dpeepholes]
-    if gates.shape[1] <= FEW:
-        backward_few(recurrent.t().contiguous().numpy(), *arrays)
-    else:
-        for t in range(len(gates) - 1, -1, -1):
-            backward_step(t, *arrays)
-            torch.mm(dz[t], recurrent, out=dh_after)
-    return dz, torch.from_numpy(dbias).float(), torch.from_numpy(dpeepholes).float().view_as(peepholes), dh_after
+    arrays = [*(x.numpy() for x in (gates, peepholes, cells, dh, dh_after, dc)), np.float32(clip or np.inf), dz.numpy()]
+
+    def steps(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        sums = np.zeros(gates.shape[2]), np.zeros(peepholes.numel())
+        if gates.shape[1] <= FEW:
+            backward_few(recurrent.t().contiguous().numpy(), *arrays, *sums)
+            return sums
+        for t, z in zip(range(len(gates) - 1, -1, -1), reversed(dz[:, begin:end].unbind())):
+            backward_step(t, begin, end, *arrays, *sums)
+            torch.mm(z, recurrent, out=dh_after[begin:end])
+        return sums
+
+    dbias, dpeepholes = (torch.from_numpy(sum(parts)).float() for parts in zip(*at_once(steps, *shares(gates.shape[1], LEAST))))
+    return dz, dbias, dpeepholes.view_as(peepholes), dh_after

@@ -12,8 +12,9 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from ..threads import at_once, shares
 from .cell import ZERO, options
-from .lstm_cpu import backward_step, forward_step
+from .lstm_cpu import LEAST, backward_step, forward_step
 
 TWO = np.float32(2)
 
@@ -67,16 +68,16 @@ def look_back(units, length, alpha, beta, kappa_before, kappa, dw, dkappa, dp):
 
 
 @njit(**options)
-def look_step(t, units, lengths, p, alpha, beta, kappa, w):
-    """Step t of every sequence."""
+def look_step(t, begin, end, units, lengths, p, alpha, beta, kappa, w):
+    """Step t of the sequences from `begin` to `end`."""
     phi = np.empty(units.shape[1] + 1, np.float32)
-    for b in range(len(p)):
+    for b in range(begin, end):
         look(units[b], lengths[b], p[b], alpha[t, b], beta[t, b], kappa[t, b], kappa[t + 1, b], phi, w[t + 1, b])
 
 
 @njit(**options)
-def look_back_step(t, units, lengths, alpha, beta, kappa, dw, dkappa, dp):
-    for b in range(len(dw)):
+def look_back_step(t, begin, end, units, lengths, alpha, beta, kappa, dw, dkappa, dp):
+    for b in range(begin, end):
         look_back(units[b], lengths[b], alpha[t, b], beta[t, b], kappa[t, b], kappa[t + 1, b], dw[b], dkappa[b], dp[t, b])
 
 
@@ -89,11 +90,16 @@ def forward(gates: Tensor, weight_hh: Tensor, weight_wh: Tensor, peepholes: Tens
     gates_, cells, h, w, kappa, alpha, beta = (part.numpy() for part in trace)
     units, lengths, peepholes = units.numpy(), lengths.numpy(), peepholes.numpy()
     p = gates.new_empty(batch, weight_window.shape[0])
-    for t, (z, h_before, w_before, h_now) in enumerate(zip(gates.unbind(), trace.h.unbind(), trace.w.unbind(), trace.h[1:].unbind())):
-        z.addmm_(h_before, to_h).addmm_(w_before, to_w)
-        forward_step(t, gates_, peepholes, cells, h)
-        torch.addmm(bias_window, h_now, to_p, out=p)
-        look_step(t, units, lengths, p.numpy(), alpha, beta, kappa, w)
+
+    def steps(begin: int, end: int) -> None:
+        hs, ws, looks = trace.h[:, begin:end].unbind(), trace.w[:, begin:end].unbind(), p[begin:end]
+        for t, z in enumerate(gates[:, begin:end].unbind()):
+            z.addmm_(hs[t], to_h).addmm_(ws[t], to_w)
+            forward_step(t, begin, end, gates_, peepholes, cells, h)
+            torch.addmm(bias_window, hs[t + 1], to_p, out=looks)
+            look_step(t, begin, end, units, lengths, p.numpy(), alpha, beta, kappa, w)
+
+    at_once(steps, *shares(batch, LEAST))
     return trace
 
 
@@ -113,14 +119,20 @@ def backward(weight_hh: Tensor, weight_wh: Tensor, peepholes: Tensor, weight_win
     """
     dz, dp = torch.empty_like(trace.gates), dh.new_empty(len(dh), dh.shape[1], weight_window.shape[0])
     dh_after, dw_after = torch.zeros_like(dh[0]), torch.zeros_like(dw[0])
-    dbias, dpeepholes = np.zeros(dz.shape[2]), np.zeros(peepholes.numel())
     limit, units, lengths = np.float32(clip or np.inf), units.numpy(), lengths.numpy()
     gates, cells, _, _, kappa, alpha, beta = (part.numpy() for part in trace)
     arrays = [x.numpy() for x in (dh, dh_after, dc)]
-    for t in range(len(dh) - 1, -1, -1):
-        look_back_step(t, units, lengths, alpha, beta, kappa, dw_after.add_(dw[t]).numpy(), dkappa.numpy(), dp.numpy())
-        dh_after.addmm_(dp[t], weight_window)
-        backward_step(t, gates, peepholes.numpy(), cells, *arrays, limit, dz.numpy(), dbias, dpeepholes)
-        torch.mm(dz[t], weight_hh, out=dh_after)
-        torch.mm(dz[t], weight_wh, out=dw_after)
-    return dz, dp, torch.from_numpy(dbias).float(), torch.from_numpy(dpeepholes).float().view_as(peepholes), dh_after, dw_after
+
+    def steps(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        sums, of = (np.zeros(dz.shape[2]), np.zeros(peepholes.numel())), slice(begin, end)
+        for t in range(len(dh) - 1, -1, -1):
+            dw_after[of] += dw[t, of]
+            look_back_step(t, begin, end, units, lengths, alpha, beta, kappa, dw_after.numpy(), dkappa.numpy(), dp.numpy())
+            dh_after[of].addmm_(dp[t, of], weight_window)
+            backward_step(t, begin, end, gates, peepholes.numpy(), cells, *arrays, limit, dz.numpy(), *sums)
+            torch.mm(dz[t, of], weight_hh, out=dh_after[of])
+            torch.mm(dz[t, of], weight_wh, out=dw_after[of])
+        return sums
+
+    dbias, dpeepholes = (torch.from_numpy(sum(parts)).float() for parts in zip(*at_once(steps, *shares(len(dc), LEAST))))
+    return dz, dp, dbias, dpeepholes.view_as(peepholes), dh_after, dw_after

@@ -8,14 +8,12 @@ and the two directions run at once, each in a thread of its own, instead of shar
 
 from __future__ import annotations
 
-import functools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
 
+from ..threads import at_once
 from .peephole import PeepholeLstm
 
 
@@ -100,7 +98,7 @@ class LstmLayer(nn.Module):
             return torch.cat([direction(x) for direction in directions], dim=2)
         if torch.is_grad_enabled():
             return _AtOnce.apply(x, directions, *self.parameters())
-        return torch.cat(_in_two_threads(torch.no_grad()(_call), directions, (x, x)), dim=2)
+        return torch.cat(at_once(torch.no_grad()(_call), directions, (x, x)), dim=2)
 
 
 def _cell(cell: str, input_size: int, units: int, clip: float) -> nn.Module:
@@ -127,12 +125,12 @@ class _AtOnce(torch.autograd.Function):
         half = len(weights) // 2
         ctx.xs = [x.detach().requires_grad_(ctx.needs_input_grad[0]) for _ in directions]
         ctx.weights = weights[:half], weights[half:]
-        ctx.found = _in_two_threads(torch.enable_grad()(_call), directions, ctx.xs)
+        ctx.found = at_once(torch.enable_grad()(_call), directions, ctx.xs)
         return torch.cat([h.detach() for h in ctx.found], dim=2)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        one, two = _in_two_threads(_gradients, ctx.found, ctx.xs, ctx.weights, grad.chunk(2, dim=2))
+        one, two = at_once(_gradients, ctx.found, ctx.xs, ctx.weights, grad.chunk(2, dim=2))
         return one[0] + two[0] if ctx.needs_input_grad[0] else None, None, *one[1:], *two[1:]
 
 
@@ -145,24 +143,3 @@ def _gradients(found: Tensor, x: Tensor, weights: tuple[Tensor, ...], grad: Tens
 
 def _call(direction: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return direction(x)
-
-
-def _in_two_threads(call: Callable, *arguments: Any) -> list:
-    """[call(a0, b0, ...), call(a1, b1, ...)], each with half of torch's threads: the first here, the other beside."""
-    one, two = zip(*arguments)
-    threads = torch.get_num_threads()
-    beside = _pool(threads // 2).submit(call, *two)
-    torch.set_num_threads(threads // 2)
-    try:
-        return [call(*one), beside.result()]
-    finally:
-        beside.exception()                                   # nothing is left running
-        torch.set_num_threads(threads)
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "lstm", initializer=torch.set_num_threads, initargs=(threads,))
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)      # a forked process has no threads but one
