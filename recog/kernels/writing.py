@@ -14,7 +14,7 @@ from .cell import ONE, ZERO, cell, options
 from .lstm_cpu import _add_four
 from .window_cpu import look
 
-BLOCK, WIDTH = 16, 512                         # lines that share a pass over the weights, and how many columns of them at a time
+BLOCK = 16                                    # lines that share a pass over the weights
 WRITING, ENDED, FULL = 0, 1, 2                # what has become of a line: under way; the window has left the text; no room for more points
 
 
@@ -52,22 +52,18 @@ class Lines(NamedTuple):
 @njit(**options)
 def product(x, weights, bias, z):
     """z[b] = bias + x[b] @ weights, each sum in the same order for any B. x [B, D], weights [D, N], z [B, N]."""
-    (B, D), N = x.shape, z.shape[1]
+    B, D = x.shape
     for b in range(B):
         z[b] = bias
-    wide = N if B < BLOCK else WIDTH
-    for left in range(0, N, wide):
-        right = min(N, left + wide)
-        for low in range(0, B, BLOCK):
-            high = min(B, low + BLOCK)
-            for k in range(0, D - 3, 4):
-                w0, w1, w2, w3 = weights[k, left:right], weights[k + 1, left:right], weights[k + 2, left:right], weights[k + 3, left:right]
-                for b in range(low, high):
-                    _add_four(z[b, left:right], w0, w1, w2, w3, x[b, k], x[b, k + 1], x[b, k + 2], x[b, k + 3])
-            for k in range(D - D % 4, D):
-                w0 = weights[k, left:right]
-                for b in range(low, high):
-                    _add_four(z[b, left:right], w0, w0, w0, w0, x[b, k], ZERO, ZERO, ZERO)
+    for low in range(0, B, BLOCK):
+        high = min(B, low + BLOCK)
+        for k in range(0, D - 3, 4):
+            w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            for b in range(low, high):
+                _add_four(z[b], w0, w1, w2, w3, x[b, k], x[b, k + 1], x[b, k + 2], x[b, k + 3])
+        for k in range(D - D % 4, D):
+            for b in range(low, high):
+                _add_four(z[b], weights[k], weights[k], weights[k], weights[k], x[b, k], ZERO, ZERO, ZERO)
 
 
 @njit(**options)
@@ -108,8 +104,14 @@ def write(pen, lines):
     x1, xn = np.empty((B, 3 + V + H), np.float32), np.empty((B, 3 + V + 2 * H), np.float32)
     z, p, every = np.empty((B, 4 * H), np.float32), np.empty((B, 3 * K), np.float32), np.empty((B, L * H), np.float32)
     rows = np.empty((B, pen.output.shape[1]), np.float32)
+    line = np.arange(B)                                                   # that each row of all these is
     for t in range(lines.points.shape[1]):
-        if (lines.state != WRITING).all():
+        going = np.flatnonzero(lines.state[line] == WRITING)
+        if len(going) < len(line):
+            line, h, c, w, kappa, point = line[going], h[:, going], c[:, going], w[going], kappa[going], point[going]
+            B = len(line)
+            x1, xn, z, p, every, rows = x1[:B], xn[:B], z[:B], p[:B], every[:B], rows[:B]
+        if not B:
             break
         for b in range(B):
             x1[b, :3], x1[b, 3:3 + V], x1[b, 3 + V:] = point[b], w[b], h[0, b]
@@ -117,7 +119,8 @@ def write(pen, lines):
         if K:
             product(h[0], pen.window, pen.window_bias, p)
             for b in range(B):
-                look(lines.units[b], lines.lengths[b], p[b], alpha, beta, kappa[b], moved, lines.looked[b, t], w[b])
+                i = line[b]
+                look(lines.units[i], lines.lengths[i], p[b], alpha, beta, kappa[b], moved, lines.looked[i, t], w[b])
                 kappa[b] = moved
         for n in range(1, L):
             for b in range(B):
@@ -128,19 +131,23 @@ def write(pen, lines):
                 every[b, n * H:(n + 1) * H] = h[n, b]
         product(every, pen.output, pen.output_bias, rows)
         for b in range(B):
-            if lines.state[b] != WRITING:
-                continue
-            if t >= lines.primed[b]:
-                if K and _over(lines.looked[b, t], lines.lengths[b]):
-                    lines.state[b] = ENDED
-                    continue
-                draw(rows[b], lines.bias[b], lines.uniform[b, t], lines.normal[b, t], lines.points[b, t])
-            if len(lines.rows[b]):
-                lines.rows[b, t] = rows[b]
-            point[b] = lines.points[b, t]
-            lines.count[b] = t + 1
-            if t + 1 >= lines.most[b]:
-                lines.state[b] = FULL
+            _go_on(t, line[b], K > 0, rows[b], point[b], lines)
+
+
+@njit(**options)
+def _go_on(t, i, reads, row, point, lines):
+    """Line i's next point, from what the network says of it; or its end."""
+    if t >= lines.primed[i]:
+        if reads and _over(lines.looked[i, t], lines.lengths[i]):
+            lines.state[i] = ENDED
+            return
+        draw(row, lines.bias[i], lines.uniform[i, t], lines.normal[i, t], lines.points[i, t])
+    if len(lines.rows[i]):
+        lines.rows[i, t] = row
+    point[:] = lines.points[i, t]
+    lines.count[i] = t + 1
+    if t + 1 >= lines.most[i]:
+        lines.state[i] = FULL
 
 
 @njit(**options)
