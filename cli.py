@@ -123,18 +123,19 @@ def score(
 @app.command()
 def inspect(
     path: Annotated[Path, typer.Argument(help="A sound or ink file, a manifest, a model folder or a run's folder.")],
-    plot: Annotated[Optional[Path], typer.Option(metavar="PNG", help="Of ink: draw it as the model reads it, coloured by character.")] = None,
+    plot: Annotated[Optional[Path], typer.Option(metavar="PNG", help="Of ink: draw how the model reads it, or how one that writes follows it.")] = None,
     model: Annotated[Optional[str], typer.Option("--model", "-m", help="For --plot: a bundled model's name or a model folder; default: pen.")] = None,
+    text: Annotated[Optional[str], typer.Option(help="For --plot and a model that writes: what the ink says.")] = None,
     force: Force = False,
 ) -> None:
     """Say what a file or folder holds."""
     from recog.inspection import describe
 
     print(describe(path))
-    if plot is not None or model is not None:
+    if plot is not None or model is not None or text is not None:
         from recog.inkplot import picture
 
-        picture(path, plot, model, force)
+        picture(path, plot, model, text, force)
 
 
 @app.command()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import ink
+from . import ink, writingmodel, writingplot
 from .alignment import log_probs_of
 from .decode import decode
 from .decode.greedy import Greedy
 from .errors import ConfigError
 from .files import writing
-from .modeldir import DEFAULTS, LoadedModel, load, locate
+from .modeldir import DEFAULTS, LoadedModel, described, load, locate
 from .pen.layout import lines_of
 from .reading import Piece, lines_of_ink, medium
 from .types import Hypothesis, Ink
@@ -29,15 +29,21 @@ FAINT = 0.05                                                 # probabilities bel
 SHOWN_SPACE = "_"
 
 
-def picture(path: Path, out: Path | None, model: str | None, force: bool) -> None:
-    """`recog inspect --plot`: how a model reads ink. Raises ConfigError."""
+def picture(path: Path, out: Path | None, model: str | None, text: str | None, force: bool) -> None:
+    """`recog inspect --plot`: how a model reads ink, or how one that writes follows it. Raises ConfigError."""
     if out is None:
-        raise ConfigError("--model goes with --plot", where="inspect", hint="--plot out.png")
+        raise ConfigError("--model and --text go with --plot", where="inspect", hint="--plot out.png")
     if out.exists() and not force:
         raise ConfigError("is there already", where=out, hint="--force writes it anew")
     if out.suffix.lower() != ".png":
         raise ConfigError("a plot is a PNG", where=out, hint="end its name in .png")
-    loaded = load(locate(model or DEFAULTS["ink"]))
+    folder = locate(model or DEFAULTS["ink"])
+    if described(folder).get("medium") == writingmodel.MEDIUM:
+        writingplot.plot(writingmodel.load(folder), ink.read(path), path, text, out)
+        return
+    if text is not None:
+        raise ConfigError("is for a model that writes", where="--text", hint="--model names one")
+    loaded = load(folder)
     if medium(loaded) != "ink":
         raise ConfigError(f"reads {medium(loaded)}, and only ink is plotted", where=model)
     plot(loaded, ink.read(path), out)

@@ -22,7 +22,7 @@ from .lm.tokens import read_text
 from .reading import line_of_ink, medium
 from .types import Ink
 from .writing import gcode, gif, page, styles, svg
-from .writing.writer import Page, Reader, WriteOptions, write
+from .writing.writer import Page, Reader, WriteOptions, write, write_freely
 from .writingmodel import LoadedWriter
 
 HAND, READER = "hand", modeldir.DEFAULTS["ink"]
@@ -61,10 +61,13 @@ def reading(name: str) -> Reader:
     return read
 
 
-def synthesize_files(text: str, output: Path, model: str, style: str | None, samples: int, check: bool, reader: str, options: dict[str, Any],
-                     nib: bool, animate: bool, force: bool) -> int:
-    """`recog synthesize`: gives the exit status. Nothing is written when something is wrong."""
+def synthesize_files(text: str | None, output: Path, model: str, style: str | None, samples: int, check: bool, reader: str, options: dict[str, Any],
+                     nib: bool, animate: bool, free: int | None, force: bool) -> int:
+    """`recog synthesize`: gives the exit status. Nothing is written when something is wrong. free: points of a line without a text."""
     save = _writer_of(output, nib, animate)
+    if (text is None) == (free is None):
+        raise ConfigError("says nothing of what to write" if free is None else "takes no text", where="synthesize" if free is None else "--free",
+                          hint="give a text, a .txt file or -" if free is None else "")
     if output.exists() and not force:
         raise ConfigError("is there already", where=output, hint="--force writes it anew")
     if not output.parent.is_dir():
@@ -73,6 +76,10 @@ def synthesize_files(text: str, output: Path, model: str, style: str | None, sam
         raise ConfigError("must be from 1 to 100", where="--samples")
     chosen = options_of(options)
     writer = writingmodel.load(modeldir.locate(model))
+    if free is not None:
+        pages = [write_freely(writer, replace(chosen, seed=chosen.seed + number), free) for number in range(samples)]
+        save(sheet(pages, writer), pages)
+        return 0
     followed = styles.find(style) if style is not None else None
     text = read_text("-") if text == "-" else read_text(text) if Path(text).suffix == ".txt" and Path(text).is_file() else text
     read = reading(reader) if check else None

@@ -16,8 +16,8 @@ Seed = Annotated[int, typer.Option(help="Another one writes otherwise.")]
 
 
 def synthesize(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write, a .txt file, or - for standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new file: .svg, .gif, .png, .inkml, .json or .gcode.")],
+    text: Annotated[Optional[str], typer.Argument(metavar="TEXT", help="What to write, a .txt file, or - for standard input.")] = None,
     bias: Bias = 0.75,
     seed: Seed = 1,
     style: Annotated[Optional[str], typer.Option(help="A hand of `recog style list`, or a file of one.")] = None,
@@ -30,6 +30,8 @@ def synthesize(
     transliterate: Annotated[bool, typer.Option("--transliterate", help="Write others for characters that the model cannot write.")] = False,
     nib: Annotated[bool, typer.Option("--nib", help="SVG: lines are the wider the slower the pen.")] = False,
     animate: Annotated[bool, typer.Option("--animate", help="SVG: strokes appear as they were written.")] = False,
+    free: Annotated[bool, typer.Option("--free", help="No text: what a network of prediction likes.")] = False,
+    points: Annotated[int, typer.Option(help="With --free: points of the pen's way.")] = 700,
     model: Model = "hand",
     force: Force = False,
 ) -> None:
@@ -37,7 +39,7 @@ def synthesize(
     from recog.synthesis import synthesize_files
 
     options = {"bias": bias, "seed": seed, "width": width, "tries": tries, "strength": strength, "transliterate": transliterate}
-    raise typer.Exit(synthesize_files(text, output, model, style, samples, check, reader, options, nib, animate, force))
+    raise typer.Exit(synthesize_files(text, output, model, style, samples, check, reader, options, nib, animate, points if free else None, force))
 
 
 @style_app.command("add")

@@ -170,13 +170,13 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
     assert align_files(str(tmp_path / "page.xml"), str(tmp_path / "page.txt"), str(folder / "model")) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[4] for row in rows if row[1] == "word"] == ["nvo", "lin", "pin", "tvn"]
-    picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), False)
+    picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), None, False)
     drawn = np.asarray(Image.open(tmp_path / "page.png"))
     assert drawn.shape[1] == 1400 and (drawn != 255).any(axis=2).mean() > 0.005
     with pytest.raises(ConfigError, match="is there already"):
-        picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), False)
+        picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), None, False)
     with pytest.raises(ConfigError, match="goes with --plot"):
-        picture(tmp_path / "page.xml", None, str(folder / "model"), False)
+        picture(tmp_path / "page.xml", None, str(folder / "model"), None, False)
     assert f"{len(page.strokes)}, {len(page.points)} points" in describe(tmp_path / "page.xml")
 
 

@@ -21,7 +21,7 @@ LAYERS = [
     ["modeldir", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
     ["writing"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "guiding", "stages", "tuning",
-     "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "api", "bulk", "live",
+     "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",
      "formats", "synthesis", "writeverbs", "catalog", "doctor", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],
 ]

@@ -10,14 +10,13 @@ import pytest
 import torch
 from inks import written
 from PIL import Image
+from writers import UNITS, untrained
 
 import cli
 import recog
 from recog import ink, writingmodel
 from recog.errors import ConfigError, DataError, ModelError
-from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.synthesis import SUFFIXES, synthesize
-from recog.text import Units
 from recog.types import Ink
 from recog.writing import styles
 from recog.writing.alphabet import checked
@@ -25,22 +24,11 @@ from recog.writing.styles import Style
 from recog.writing.writer import WriteOptions, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-UNITS = Units("char", ["<blank>", *" '-.0123456789abcdefghijklmnopqrstuvwxyzABCDE"])
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A network that nobody trained, whose window goes a third of a character a point, and whose pen goes to the right."""
-    torch.manual_seed(0)
-    made = Handwriting(HandwritingConfig(layers=2, units=8, components=2, gaussians=3), len(UNITS))
-    with torch.no_grad():
-        made.scale.copy_(torch.tensor([4.0, 6.0]))
-        made.layers[0].weight_window.zero_()
-        made.layers[0].bias_window.copy_(torch.tensor([0.0] * 3 + [2.0] * 3 + [math.log(1 / 3)] * 3))
-        made.output.bias[0], made.output.bias[3:5] = 1.0, 0.5
-    facts = {"data_licence": "none", "provenance": {}, "scores": {}, "ink": {"height": 20.0, "step": 5.0}}
-    writingmodel.save(tmp_path / "hand", "hand", made, UNITS, facts)
-    return tmp_path / "hand"
+    return untrained(tmp_path / "hand")
 
 
 @pytest.fixture

@@ -45,9 +45,12 @@ class Style:
     ink: Ink
 
     def prime(self, writer: LoadedWriter, strength: float = 1.0) -> Prime:
-        """As the network reads it; with a strength below 1 so much of it, in whole words. Raises ConfigError for a text that it cannot write."""
+        """As the network reads it; with a strength below 1 so much of it, in whole words. Raises ConfigError for a text that it cannot write,
+        DataError for too little ink."""
         text = checked(self.text, writer.units.symbols[1:]).replace("\n", " ")
         points = offsets(self.ink, writer)
+        if len(points) < FEWEST:
+            raise DataError("holds too little ink for a style", where="the style", hint="a line of ten words or so is best")
         words = text.split(" ")
         kept = max(1, round(strength * len(words)))
         if kept == len(words):
@@ -59,14 +62,12 @@ class Style:
 
 
 def offsets(ink: Ink, writer: LoadedWriter) -> np.ndarray:
-    """Ink at the size and in the steps that the network knows, as scaled offsets [P, 3]. Raises DataError for too little ink."""
+    """Ink at the size and in the steps that the network knows, as scaled offsets [P, 3]."""
     strokes = normalize.without_slope([np.array(s) for s in ink.strokes])
     top, base = normalize.lines(strokes)
     size = writer.height / max(base - top, 1e-9)
     strokes = resampled([np.column_stack([s[:, :2] * size, s[:, 2:]]) for s in strokes], writer.step, "length")
     places = np.concatenate([s[:, :2] for s in strokes])
-    if len(places) < FEWEST:
-        raise DataError("holds too little ink for a style", where="the style", hint="a line of ten words or so is best")
     ends = np.zeros(len(places))
     ends[np.cumsum([len(s) for s in strokes]) - 1] = 1
     steps = np.diff(places, axis=0, prepend=places[:1]) / writer.model.scale.numpy()

@@ -19,6 +19,7 @@ from .styles import Style
 CLEARER = 0.25                               # added to the bias with each new try
 LONGEST = 400                                # characters in a line
 MOST = 100_000                               # characters in a text
+POINTS, MOST_POINTS = 700, 20_000            # of a line that nobody dictates: usually, and at most
 Reader = Callable[[Ink], str]
 
 
@@ -74,6 +75,8 @@ def write(writer: LoadedWriter, text: str, options: WriteOptions = WriteOptions(
 
     reader: what a line of ink says; without one, lines are only drawn again when their window did not come to the end of the text.
     """
+    if not writer.model.config.gaussians:
+        raise ConfigError("reads no text: it goes on as it likes", where=writer.name, hint="--free has it write")
     if len(text) > MOST:
         raise ConfigError(f"has {len(text):,} characters", where="the text", hint=f"at most {MOST:,}")
     lines = page.wrapped(checked(text, writer.units.symbols[1:], options.transliterate), options.width)
@@ -91,6 +94,17 @@ def write(writer: LoadedWriter, text: str, options: WriteOptions = WriteOptions(
             found[n] = replace(found[n], tries=attempt + 1)
     rng = np.random.default_rng((options.seed, len(lines)))
     return Page(tuple(found), page.together([line.ink for line in found], writer.height, rng))
+
+
+def write_freely(writer: LoadedWriter, options: WriteOptions = WriteOptions(), points: int = POINTS) -> Page:
+    """A line of so many points that says what the network likes: unconditional prediction (section 4). Raises ConfigError if it reads texts."""
+    if writer.model.config.gaussians:
+        raise ConfigError("writes texts", where=writer.name, hint="--free is for networks of prediction, such as recipes/handwriting has")
+    if not 2 <= points <= MOST_POINTS:
+        raise ConfigError(f"must be from 2 to {MOST_POINTS:,}", where="--points")
+    drawn = sample(writer.model, [Wanted((), (options.seed,), options.bias, most=points)])[0]
+    ink = page.timed(drawn.points)
+    return Page((Line("", ink, None, 0.0, 1, options.bias),), page.together([ink], writer.height, np.random.default_rng(options.seed)))
 
 
 def _wanted(writer: LoadedWriter, text: str, seed: tuple[int, ...], bias: float, style: Style | None, strength: float) -> Wanted:
