@@ -1,4 +1,4 @@
-"""A training step of the synthesis network of Graves 2013 against a plain loop over time in torch."""
+"""The synthesis network of Graves 2013: a training step against a plain loop over time in torch, and the pen's points a second."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from recog import memory
 from recog.layers.window import Text, gathered, phi
 from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.types import Batch
+from recog.writing.sampler import Wanted, sample
 
 from .table import PROCESSOR, WALL, Row, at_least, at_most, median, ratio, side_by_side, torch_threads
 
@@ -30,10 +31,41 @@ def rows(quick: bool = False) -> Iterator[Row]:
             steps = [lambda: _step(model, batch, model), lambda: _step(model, batch, lambda x, text: plain(model, x, text))]
             steps[0]()
             times = side_by_side(steps, 1 if quick else 3, clock)
-        yield Row(f"{lines} lines of {points} points{name}: recog", lines * points / median(times, 0), "points/s")
+        speed = lines * points / median(times, 0)
+        yield Row(f"{lines} lines of {points} points{name}: recog", speed, "points/s")
+        if clock is WALL:
+            yield Row(f"{lines} lines of {points} points: in products of matrices, of what large ones reach", speed * _work(model) / _peak(), "")
         yield Row(f"{lines} lines of {points} points{name}: plain loop", lines * points / median(times, 1), "points/s")
-        speed = f"{lines} lines of {points} points{name}: speed, the plain loop's is 1", ratio(times, 1, 0), ""
-        yield Row(*speed) if clock is PROCESSOR else at_least(*speed, 3)
+        factor = f"{lines} lines of {points} points{name}: speed, the plain loop's is 1", ratio(times, 1, 0), ""
+        yield Row(*factor) if clock is PROCESSOR else at_least(*factor, 3)
+    for name, config in (("3 x 400", config), ("2 x 256", HandwritingConfig(layers=2, units=8 if quick else 256, components=2 if quick else 12))):
+        yield from _sampling(name, config, quick)
+
+
+def _work(model: Handwriting) -> int:
+    """Floating-point operations for each point of a training step: each weight of a matrix is multiplied and added three times."""
+    return sum(6 * w.numel() for w in model.parameters() if w.dim() == 2) - 2 * model.layers[0].weight_ih.numel()      # no gradient of the points
+
+
+def _peak(size: int = 2000) -> float:
+    """Floating-point operations a second in the product of two large matrices."""
+    a = torch.randn(size, size)
+    times = side_by_side([lambda: a @ a], 5)
+    return 2 * size ** 3 / min(row[0] for row in times)
+
+
+def _sampling(name: str, config: HandwritingConfig, quick: bool) -> Iterator[Row]:
+    torch.manual_seed(1)
+    model, points = Handwriting(config, SYMBOLS), 20 if quick else 300
+    weights = torch.cat([w.detach().flatten() for w in model.parameters()])
+    lines = [Wanted(tuple(_batch(1, 2).y[0].tolist()), (number,), most=points) for number in range(4 if quick else 64)]
+    with torch_threads(1):
+        alone = side_by_side([lambda: sample(model, lines[:1]), lambda: [weights.sum() for _ in range(points)]], 1 if quick else 5)
+    together = side_by_side([lambda: sample(model, lines, threads=torch.get_num_threads())], 1 if quick else 3)
+    yield Row(f"{name}, one line", points / median(alone, 0), "points/s")
+    yield Row(f"{name}, reading every weight once a point", points / median(alone, 1), "points/s")
+    yield at_least(f"{name}, one line: part of that", ratio(alone, 1, 0), "", 0.5)
+    yield at_least(f"{name}, {len(lines)} lines", len(lines) * points / median(together, 0), "points/s", 20_000)
 
 
 def _batch(lines: int, points: int) -> Batch:

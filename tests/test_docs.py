@@ -287,6 +287,12 @@ def test_a_card_s_figures_come_from_the_model():
 
 
 @needs_model
+def test_a_card_of_a_network_that_writes_has_nats():
+    info = {"medium": "writing", "weights": 10, "files": {}, "scores": {"dev": {"network": {"nats": -512.34, "squares": 0.2718, "lines": 7}}}}
+    text = script("models/card.py").written("<!-- figures -->\n<!-- end -->\n", info)
+    assert "| dev | 7 | -512.3 | 0.272 |" in text and "decoder" not in text
+
+
 def test_the_bundled_models_have_cards_that_are_up_to_date():
     card = script("models/card.py")
     for name in modeldir.bundled():

@@ -154,3 +154,13 @@ def test_a_page_begins_where_it_is_told_and_when(data, glyphs):
     stroke = glyphs.compose.write("x", hand, np.random.default_rng(0), (100, 200), 5.0).strokes[0]
     np.testing.assert_allclose(stroke[0], [100 + 20 / 14, 200, 5.0], atol=1e-9)
     np.testing.assert_allclose(stroke[-1, :2], [100 + 100 / 14, 200], atol=1e-9)
+
+
+def test_its_lines_are_written_too(tmp_path):
+    """The recipe handwriting_free takes those that pen_free learns from, and not the judge."""
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.tsv").write_text(f"{split}/00000\tabc\n")
+    free = recipe.find("handwriting_free")
+    assert [(u.split, u.text) for u in free.prepare()(tmp_path)] == [("train", "abc"), ("dev", "abc")]
+    assert free.config.medium == "writing"
+    assert free.experiment("free").network == recipe.find("handwriting").experiment("synthesis_small").network

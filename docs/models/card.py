@@ -27,10 +27,20 @@ def figures(info: dict[str, Any]) -> str:
                        f"torch {made.get('torch')}",
              "training": f"best of {made.get('epochs')} epochs: {made.get('best_epoch')}; {made.get('minutes')} minutes on "
                          f"{made.get('machine')}, {made.get('device')}; {made.get('date')}"}
-    lines = ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), "",
-             "| set | utterances | decoder | error rate | 95 % interval | errors |", "|---|---:|---|---:|---|---:|",
-             *rows(info.get("scores", {})), "", "Intervals are bootstrap intervals over utterances.", ""]
-    return "\n".join(lines) + "\n"
+    scores = info.get("scores", {})
+    table = likelihoods(scores) if info.get("medium") == "writing" else error_rates(scores)
+    return "\n".join(["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), "", *table, ""]) + "\n"
+
+
+def error_rates(scores: dict[str, Any]) -> list[str]:
+    return ["| set | utterances | decoder | error rate | 95 % interval | errors |", "|---|---:|---|---:|---|---:|",
+            *rows(scores), "", "Intervals are bootstrap intervals over utterances."]
+
+
+def likelihoods(scores: dict[str, Any]) -> list[str]:
+    """Of a network that writes."""
+    return ["| set | lines | nats a line | squared error a point |", "|---|---:|---:|---:|",
+            *(f"| {split} | {f['lines']} | {f['nats']:.1f} | {f['squares']:.3f} |" for split, found in scores.items() for f in found.values())]
 
 
 def rows(scores: dict[str, Any]) -> list[str]:
@@ -51,4 +61,4 @@ if __name__ == "__main__":
     from recog import modeldir           # loads torch, which the functions above do not need
 
     folder, card = modeldir.locate(sys.argv[1]), Path(sys.argv[2])
-    card.write_text(written(card.read_text(encoding="utf-8"), modeldir.load(folder).info), encoding="utf-8")
+    card.write_text(written(card.read_text(encoding="utf-8"), modeldir.described(folder)), encoding="utf-8")
