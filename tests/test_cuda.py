@@ -7,6 +7,7 @@ from recog.config import build as build_config
 from recog.layers import transducer
 from recog.layers.lstm import CELLS
 from recog.layers.peephole import PeepholeLstm, plain
+from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.models.recognizer import RecognizerConfig, build
 from recog.train import to_device
 from recog.types import Batch
@@ -108,3 +109,20 @@ def test_a_transducer_learns_in_mixed_precision():
     config = build_config(RecognizerConfig, {"encoder": {"kind": "blstm", "layers": 1, "units": 32},
                                              "head": {"kind": "transducer", "prediction_units": 16, "joint_units": 32}}, "test")
     learns_in_mixed_precision(build(config, 12), 1e-2)
+
+
+@pytest.mark.parametrize("gaussians", [0, 10])
+def test_a_network_that_writes_learns_alike_on_both(gaussians):
+    torch.manual_seed(0)
+    model, n = Handwriting(HandwritingConfig(layers=2, units=32, gaussians=gaussians), 20), torch.tensor([120, 70, 9])
+    x = torch.randn(3, 120, 3)
+    x[..., 2] = (x[..., 2] > 1).float()
+    lines = Batch(("a", "b", "c"), x, n, torch.randint(1, 20, (3, 40)), torch.tensor([40, 33, 2]))
+    results = []
+    for device in ("cpu", "cuda"):
+        model.to(device).zero_grad()
+        loss = model.loss(to_device(lines, torch.device(device)))
+        loss.total.backward()
+        results.append([loss.total.detach().cpu(), *(w.grad.cpu().clone() for w in model.parameters())])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3 * float(a.abs().max()))

@@ -1,6 +1,10 @@
 """The LSTM with a window on a text: compiled steps against plain torch, finite differences, and what must hold of windows."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,3 +98,30 @@ def test_a_window_is_the_sum_that_the_paper_says():
             assert looked[b, u].item() == pytest.approx(wanted, rel=1e-12)
     w = gathered(looked, text, 5)
     assert w[0, 1].item() == pytest.approx((looked[0, 0] + looked[0, 2]).item()) and w[1, 0] == 0 and w.sum().item() == pytest.approx(looked.sum().item())
+
+
+INTERPRETED = """
+import torch
+from recog.kernels import window_cuda
+from recog.layers import window
+import test_window as test
+window._kernels = lambda device: window_cuda
+for frames, clip in ((1, 0.0), (6, 0.05)):
+    test.test_compiled_steps_give_what_plain_torch_gives(frames, clip)
+layer, x, _, state = test.given(frames=4)
+text = window.Text(torch.randint(0, 5, (3, 70)), torch.tensor([70, 33, 32]))         # of several blocks
+state = state._replace(kappa=state.kappa + torch.tensor([60.0, 30.0, 31.0])[:, None])
+found, gradients = test.results(layer, x, text, state, layer)
+given = [getattr(layer, name) for name in test.WEIGHTS]
+expected, wanted = test.results(layer, x, text, state, lambda x, text, state: window.plain(x, *given, text, state))
+for a, b in zip([*found, *gradients], [*expected, *wanted], strict=True):
+    torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+"""
+
+
+def test_the_triton_kernels_in_the_interpreter():
+    pytest.importorskip("triton")
+    here = Path(__file__).parent
+    result = subprocess.run([sys.executable, "-c", INTERPRETED], capture_output=True, text=True, env=os.environ | {
+        "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])})
+    assert result.returncode == 0, result.stderr

@@ -5,8 +5,6 @@ The gradients of the weights are left to the caller, who takes them from those o
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numba import njit
@@ -15,20 +13,9 @@ from torch import Tensor
 from ..threads import at_once, shares
 from .cell import ZERO, options
 from .lstm_cpu import LEAST, backward_step, forward_step
+from .trace import Trace
 
 TWO = np.float32(2)
-
-
-class Trace(NamedTuple):
-    """What the steps leave behind. T steps; of what is handed on, one more: row 0 is the state before the first."""
-
-    gates: Tensor                             # [T, B, 4H], the gates' activations
-    cells: Tensor                             # [T + 1, B, H]
-    h: Tensor                                 # [T + 1, B, H]
-    w: Tensor                                 # [T + 1, B, V]
-    kappa: Tensor                             # [T + 1, B, K]
-    alpha: Tensor                             # [T, B, K]
-    beta: Tensor                              # [T, B, K]
 
 
 @njit(**options)
@@ -84,8 +71,7 @@ def look_back_step(t, begin, end, units, lengths, alpha, beta, kappa, dw, dkappa
 def forward(gates: Tensor, weight_hh: Tensor, weight_wh: Tensor, peepholes: Tensor, weight_window: Tensor, bias_window: Tensor,
             units: Tensor, lengths: Tensor, state: tuple[Tensor, ...]) -> Trace:
     """All steps. gates [T, B, 4H]: what x gives them, in whose place their activations come; the weights as in WindowLstm."""
-    (frames, batch), (h0, c0, w0, kappa0) = gates.shape[:2], state
-    trace = Trace(gates, *(_from(first, frames) for first in (c0, h0, w0, kappa0)), *gates.new_empty(2, frames, batch, kappa0.shape[1]))
+    trace, batch = Trace.begun(gates, *state), gates.shape[1]
     to_h, to_w, to_p = weight_hh.t().contiguous(), weight_wh.t().contiguous(), weight_window.t().contiguous()
     gates_, cells, h, w, kappa, alpha, beta = (part.numpy() for part in trace)
     units, lengths, peepholes = units.numpy(), lengths.numpy(), peepholes.numpy()
@@ -101,13 +87,6 @@ def forward(gates: Tensor, weight_hh: Tensor, weight_wh: Tensor, peepholes: Tens
 
     at_once(steps, *shares(batch, LEAST))
     return trace
-
-
-def _from(first: Tensor, frames: int) -> Tensor:
-    """[T + 1, ...] with its first row given."""
-    rows = first.new_empty(frames + 1, *first.shape)
-    rows[0] = first
-    return rows
 
 
 def backward(weight_hh: Tensor, weight_wh: Tensor, peepholes: Tensor, weight_window: Tensor, units: Tensor, lengths: Tensor, trace: Trace,

@@ -64,9 +64,10 @@ class WindowLstm(nn.Module):
     def forward(self, x: Tensor, text: Text, state: WindowState | None = None) -> tuple[Tensor, Tensor, WindowState]:
         state = state or self.begin(x.shape[1])
         given = (x, self.weight_ih, self.weight_hh, self.weight_wh, self.bias, self.peepholes, self.weight_window, self.bias_window)
-        if x.dtype != torch.float32 or x.device.type != "cpu" or not len(x):
+        if x.dtype == torch.float64 or x.device.type not in ("cpu", "cuda") or not len(x):
             return plain(*given, text, state, self.clip)
-        h, w, *after = _Recurrence.apply(*given, *state, text, self.clip)
+        with torch.autocast(x.device.type, enabled=False):                     # the cells add up, and the window's place: that needs all the digits
+            h, w, *after = _Recurrence.apply(*(each.float() for each in (*given, *state)), text, self.clip)
         return h, w, WindowState(*after)
 
 
@@ -109,6 +110,14 @@ def _limited(x: Tensor, clip: float) -> Tensor:
     return x
 
 
+def _kernels(device: torch.device) -> Any:
+    if device.type == "cuda":
+        from ..kernels import window_cuda
+        return window_cuda
+    from ..kernels import window_cpu
+    return window_cpu
+
+
 class _Recurrence(torch.autograd.Function):
     """`plain`, as large products and a kernel for what must go step by step."""
 
@@ -116,12 +125,10 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, weight_wh: Tensor, bias: Tensor, peepholes: Tensor,
                 weight_window: Tensor, bias_window: Tensor, h: Tensor, c: Tensor, w: Tensor, kappa: Tensor, text: Text, clip: float
                 ) -> tuple[Tensor, ...]:
-        from ..kernels import window_cpu
-
         frames, batch = x.shape[:2]
         gates = torch.addmm(bias, x.flatten(0, 1), weight_ih.t()).view(frames, batch, -1)
         weights = [weight.detach().contiguous() for weight in (weight_hh, weight_wh, peepholes, weight_window)]
-        trace = window_cpu.forward(gates, *weights, bias_window.detach(), *text, (h, c, w, kappa))
+        trace = _kernels(x.device).forward(gates, *weights, bias_window.detach(), *text, (h, c, w, kappa))
         ctx.save_for_backward(x, weight_ih, *weights, *text, *trace)
         ctx.clip = clip
         return trace.h[1:], trace.w[1:], *(part[-1].clone() for part in (trace.h, trace.cells, trace.w, trace.kappa))
@@ -129,14 +136,14 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dh: Tensor, dw: Tensor, dh_last: Tensor, dc: Tensor, dw_last: Tensor, dkappa: Tensor) -> tuple[Tensor | None, ...]:
-        from ..kernels import window_cpu
+        from ..kernels.trace import Trace
 
         x, weight_ih, *given = ctx.saved_tensors
-        trace = window_cpu.Trace(*given[6:])
+        trace = Trace(*given[6:])
         dh, dw, dc, dkappa = (d.clone(memory_format=torch.contiguous_format) for d in (dh, dw, dc, dkappa))       # the kernels write into them
         dh[-1] += dh_last
         dw[-1] += dw_last
-        dz, dp, dbias, dpeepholes, dh0, dw0 = window_cpu.backward(*given[:6], trace, dh, dw, dc, dkappa, ctx.clip)
+        dz, dp, dbias, dpeepholes, dh0, dw0 = _kernels(x.device).backward(*given[:6], trace, dh, dw, dc, dkappa, ctx.clip)
         flat, flat_p = dz.flatten(0, 1), dp.flatten(0, 1)
         dx = (flat @ weight_ih).view_as(x) if ctx.needs_input_grad[0] else None
         return (dx, flat.t() @ x.flatten(0, 1), flat.t() @ trace.h[:-1].flatten(0, 1), flat.t() @ trace.w[:-1].flatten(0, 1), dbias, dpeepholes,
