@@ -86,8 +86,8 @@ class Experiment:
         names = [group.name for group in self.guided]
         if len(set(names)) < len(names):
             raise ValueError(f"beside: each needs a name of its own, and not '{LM}'")
-        if self.splice.share and (self.second is None or self.head.kind != "ctc"):
-            raise ValueError("splice.share needs a [second] phase, and the ctc head, which says in the first where words end")
+        if self.splice.share and (self.second is None and not self.train.start or self.head.kind != "ctc"):
+            raise ValueError("splice.share needs the ctc head, and a [second] phase or train.start: what was learned before cuts the words")
         ink = isinstance(self.features, InkFeatureConfig)
         if self.views.hands and not ink or ink and (self.views.channels or self.views.speeds != (1.0,)):
             raise ValueError("views.speeds and views.channels are for sound, views.hands is for ink")

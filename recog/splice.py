@@ -1,7 +1,7 @@
 """Splicing: new training utterances from words of old ones, said by the same speaker.
 
 A small corpus says few sentences, and a network learns them by heart. Cut into words and put together anew, it says
-endlessly many: in the second phase of a training, by the ear of the first. Cuts are made between two words where a splice
+endlessly many: in the last phase of a training, by the ear of what it starts from. Cuts are made between two words where a splice
 is noticed least: at the quietest frame, or where the pen goes furthest to the right.
 """
 
@@ -26,7 +26,7 @@ SMOOTH = 5                               # frames over which loudness is average
 
 @dataclass(frozen=True)
 class SpliceConfig:
-    """How much is spliced in the second phase of a training."""
+    """How much is spliced in the last phase of a training, which starts from a first one or from another model."""
 
     share: float = 0.0                   # of the utterances that are replaced by spliced ones, anew in each epoch; 0: none
     flat: float = 0.5                    # 0: words are drawn as often as they are said; 1: each as often as any other

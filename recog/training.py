@@ -18,7 +18,7 @@ from .ledger import say
 from .models.recognizer import Recognizer, build
 from .pen.features import InkFeatureConfig, to_the_right
 from .perturb import PerturbConfig
-from .phases import SECOND, Phase, phases, train_phases
+from .phases import Phase, phases, train_phases
 from .plan import Run
 from .pretrain import pretrain
 from .store import Store
@@ -34,8 +34,10 @@ def train_model(run: Run, out: Path, device: torch.device, variant: str | None) 
     model, started = fresh(run, material, begun=(out / "state").exists())
     model.to(device)
 
+    steps = phases(config, experiment.hooks, experiment.second)
+
     def examples(phase: Phase) -> Examples:
-        splices = material.splices(model) if phase.folder == SECOND and experiment.splice.share else None
+        splices = material.splices(model) if phase is steps[-1] and experiment.splice.share else None
         return material.examples(model, "train", phase.train, phase.train.perturb, splices)
 
     dev = material.examples(model, recipe.config.dev, config, PerturbConfig())
@@ -43,7 +45,7 @@ def train_model(run: Run, out: Path, device: torch.device, variant: str | None) 
     first = material.examples(model, "train", config, config.perturb)
     say(f"train: {sum(w.numel() for w in model.parameters()):,} weights, {len(first)} utterances, {first.batches_in(0)} batches an epoch, "
         f"padding {first.waste(0):.1%}, on {device}")
-    ended, figures = train_phases(model, examples, evaluate, phases(config, experiment.hooks, experiment.second), out, say)
+    ended, figures = train_phases(model, examples, evaluate, steps, out, say)
     facts = {"medium": recipe.config.medium, "data_licence": recipe.facts(variant).data_licence,
              "provenance": results.provenance(recipe, run.name, ended, device, started, variant) | figures, "scores": {}}
     words = sorted({word for text in material.texts("train") for word in text.split()}) if material.units.kind in ("char", "piece") else []

@@ -231,6 +231,13 @@ def test_a_run_that_splices_killed_in_its_second_phase_ends_with_the_same_weight
     corpus = tone_corpus(tmp_path / "corpus", [(f"{split}{n}", split, text) for split in ("train", "dev", "test") for n, text in enumerate(texts)])
     recipe = tiny_recipe(tmp_path / "mine", SETTINGS + "[splice]\nshare = 0.8\n[second]\nepochs = 60\n")
     kill_and_resume(tmp_path, recipe, corpus, 2, lambda number, process, home: until_there(process, home, "ctc/train/second/state/step-*"))
+    weights, plain = {}, tiny_recipe(tmp_path / "mine2", SETTINGS)
+    for name, more in (("plain", ()), ("spliced", ("--set", "splice.share=0.8")), ("again", ("--set", "splice.share=0.8"))):     # from a model
+        start = ("--set", f"train.start={tmp_path / 'whole/mine/ctc/model'}", "--set", "train.metric=last")
+        status, _, err = finished("run", plain, "--corpus", corpus, "--exp", tmp_path / "more", "--name", name, *start, *more)
+        assert status == 0, err
+        weights[name] = digest(tmp_path / "more" / "mine2" / name / "model" / "weights.safetensors")
+    assert weights["plain"] != weights["spliced"] == weights["again"]
 
 
 @pytest.mark.slow

@@ -113,3 +113,4 @@ def test_impossible_settings():
     for wanted in ('[splice]\nshare = 0.5', '[splice]\nshare = 0.5\n[head]\nkind = "transducer"\n[second]\nepochs = 1'):
         with pytest.raises(ConfigError, match="splice.share needs"):
             build(Experiment, tomllib.loads(f'{wanted}\n[encoder]\nkind = "blstm"'), "m.toml")
+    build(Experiment, tomllib.loads('[splice]\nshare = 0.5\n[train]\nstart = "m"\n[encoder]\nkind = "blstm"'), "m.toml")
