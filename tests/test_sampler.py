@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from oracles import close
-from recog.kernels.writing import draw
+from recog.kernels.writing import STUCK, draw
 from recog.layers.window import Text
 from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.writing.sampler import Wanted, pen_of, room, sample
@@ -87,9 +87,17 @@ def test_a_line_ends_when_the_window_has_left_its_text_or_there_is_no_room():
         line = sample(made, [Wanted((1,) * letters, (0,))])[0]
         assert line.ended and len(line.points) == 2 * letters + 1 and line.looked.shape == (len(line.points), letters + 1)
         assert line.looked[-1].argmax() == letters - 1
-    made.layers[0].bias_window.data[8:] = math.log(1e-6)
+    made.layers[0].bias_window.data[8:] = math.log(1 / 100)
+    slow = sample(made, [Wanted((1,) * 40, (0,))])[0]
+    assert not slow.ended and len(slow.points) == room(40)
+
+
+def test_a_line_that_has_lost_its_text_is_not_written_on():
+    made = model(CONFIGS[0])
+    made.layers[0].weight_window.data.zero_()
+    made.layers[0].bias_window.data[:] = torch.tensor([0.0] * 4 + [2.0] * 4 + [math.log(1e-6)] * 4)
     stuck = sample(made, [Wanted((1, 2), (0,))])[0]
-    assert not stuck.ended and len(stuck.points) == room(2)
+    assert not stuck.ended and len(stuck.points) == STUCK < room(2)
 
 
 def test_a_prime_is_given_and_then_followed():

@@ -15,7 +15,8 @@ from .lstm_cpu import _add_four
 from .window_cpu import look
 
 BLOCK = 16                                    # lines that share a pass over the weights
-WRITING, ENDED, FULL = 0, 1, 2                # what has become of a line: under way; the window has left the text; no room for more points
+WRITING, ENDED, FULL, LOST = 0, 1, 2, 3       # what has become of a line: under way; the window has left the text; no room for more points;
+STUCK = 200                                   # ... the window has not come to a further character for so many points
 
 
 class Pen(NamedTuple):
@@ -46,7 +47,7 @@ class Lines(NamedTuple):
     looked: np.ndarray                        # [B, T, U + 1], phi when each point had been seen; the last: the place after the text
     rows: np.ndarray                          # [B, T, 6M + 1], what the network said of the next point; or [B, 0, 0]: not wanted
     count: np.ndarray                         # [B], points written
-    state: np.ndarray                         # [B]: WRITING, ENDED or FULL
+    state: np.ndarray                         # [B]: WRITING, ENDED, FULL or LOST
 
 
 @njit(**options)
@@ -104,7 +105,7 @@ def write(pen, lines):
     x1, xn = np.empty((B, 3 + V + H), np.float32), np.empty((B, 3 + V + 2 * H), np.float32)
     z, p, every = np.empty((B, 4 * H), np.float32), np.empty((B, 3 * K), np.float32), np.empty((B, L * H), np.float32)
     rows = np.empty((B, pen.output.shape[1]), np.float32)
-    line = np.arange(B)                                                   # that each row of all these is
+    line, come = np.arange(B), np.zeros((B, 2), np.int64)                 # the line of each row of these; of each line, `_lost`
     for t in range(lines.points.shape[1]):
         going = np.flatnonzero(lines.state[line] == WRITING)
         if len(going) < len(line):
@@ -131,15 +132,19 @@ def write(pen, lines):
                 every[b, n * H:(n + 1) * H] = h[n, b]
         product(every, pen.output, pen.output_bias, rows)
         for b in range(B):
-            _go_on(t, line[b], K > 0, rows[b], point[b], lines)
+            _go_on(t, line[b], K > 0, come[line[b]], rows[b], point[b], lines)
 
 
 @njit(**options)
-def _go_on(t, i, reads, row, point, lines):
+def _go_on(t, i, reads, come, row, point, lines):
     """Line i's next point, from what the network says of it; or its end."""
+    lost = reads and _lost(t, lines.looked[i, t], lines.lengths[i], come)
     if t >= lines.primed[i]:
         if reads and _over(lines.looked[i, t], lines.lengths[i]):
             lines.state[i] = ENDED
+            return
+        if lost:
+            lines.state[i] = LOST
             return
         draw(row, lines.bias[i], lines.uniform[i, t], lines.normal[i, t], lines.points[i, t])
     if len(lines.rows[i]):
@@ -157,3 +162,12 @@ def _over(phi, length):
         if phi[u] >= phi[length]:
             return False
     return True
+
+
+@njit(**options)
+def _lost(t, phi, length, come):
+    """Whether no further character has been looked at most for STUCK points. come [2]: the furthest one so far, and when it was reached."""
+    at = phi[:length + 1].argmax()
+    if at > come[0] or t == 0:
+        come[0], come[1] = at, t
+    return t - come[1] >= STUCK
