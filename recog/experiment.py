@@ -17,6 +17,7 @@ from .models.handwriting import HandwritingConfig
 from .models.recognizer import RecognizerConfig
 from .pen.features import InkFeatureConfig
 from .pen.warp import InkWarpConfig
+from .perturb import PerturbConfig
 from .phases import SecondConfig
 from .splice import SpliceConfig
 from .text import UnitsConfig
@@ -147,6 +148,8 @@ class WritingExperiment:
             raise ValueError('features must be kind = "offsets" with place = false, stack = 1 and normalize = "none": the network predicts them')
         if self.units.kind != "char":
             raise ValueError('units.kind must be "char"')
+        if self.train.perturb != PerturbConfig():
+            raise ValueError("train.perturb would change the points that are to be predicted")
 
 
 AS_WRITTEN = InkFeatureConfig(slope=False, slant=False, height=False, resample="none", place=False, normalize="none")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -16,13 +15,15 @@ from .alignment import log_probs_of
 from .api import load
 from .decode import decode
 from .decode.greedy import Greedy
-from .errors import ConfigError, DataError
+from .errors import ConfigError
 from .files import write_text
+from .ink.frame import around
+from .ink.json import written
 from .lm.tokens import read_text
 from .reading import line_of_ink, medium
 from .types import Ink
 from .writing import gcode, gif, page, styles, svg
-from .writing.writer import Page, Reader, WriteOptions, write, write_freely
+from .writing.writer import POINTS, Page, Reader, WriteOptions, write, write_freely
 from .writingmodel import LoadedWriter
 
 HAND, READER = "hand", modeldir.DEFAULTS["ink"]
@@ -61,35 +62,80 @@ def reading(name: str) -> Reader:
     return read
 
 
-def synthesize_files(text: str | None, output: Path, model: str, style: str | None, samples: int, check: bool, reader: str, options: dict[str, Any],
-                     nib: bool, animate: bool, free: int | None, force: bool) -> int:
-    """`recog synthesize`: gives the exit status. Nothing is written when something is wrong. free: points of a line without a text."""
-    save = _writer_of(output, nib, animate)
-    if (text is None) == (free is None):
-        raise ConfigError("says nothing of what to write" if free is None else "takes no text", where="synthesize" if free is None else "--free",
-                          hint="give a text, a .txt file or -" if free is None else "")
-    if output.exists() and not force:
-        raise ConfigError("is there already", where=output, hint="--force writes it anew")
-    if not output.parent.is_dir():
-        raise ConfigError("there is no such folder", where=output.parent)
-    if not 1 <= samples <= 100:
-        raise ConfigError("must be from 1 to 100", where="--samples")
-    chosen = options_of(options)
-    writer = writingmodel.load(modeldir.locate(model))
-    if free is not None:
-        pages = [write_freely(writer, replace(chosen, seed=chosen.seed + number), free) for number in range(samples)]
-        save(sheet(pages, writer), pages)
-        return 0
-    followed = styles.find(style) if style is not None else None
-    text = read_text("-") if text == "-" else read_text(text) if Path(text).suffix == ".txt" and Path(text).is_file() else text
-    read = reading(reader) if check else None
-    pages = [write(writer, text, replace(chosen, seed=chosen.seed + number), followed, read) for number in range(samples)]
+@dataclass(frozen=True)
+class Order:
+    """What `recog synthesize` was asked for. None: an option that was not given."""
+
+    text: str | None
+    output: Path
+    model: str = HAND
+    samples: int = 1
+    style: str | None = None
+    reader: str | None = None
+    check: bool = True
+    points: int | None = None                # of a line without a text
+    free: bool = False
+    nib: bool = False
+    animate: bool = False
+    force: bool = False
+
+    def checked(self, options: dict[str, Any]) -> WriteOptions:
+        """Refuses what is not there, and options that would do nothing."""
+        if (self.text is None) != self.free:
+            raise ConfigError("takes no text" if self.free else "says nothing of what to write", where="--free" if self.free else "synthesize",
+                              hint="" if self.free else "give a text, a .txt file or -")
+        idle = {"--points": self.points is not None and not self.free, "--strength": "strength" in options and self.style is None,
+                "--reader": self.reader is not None and not self.check}
+        if self.free:
+            idle |= {"--style": self.style is not None, "--reader": self.reader is not None}
+            idle |= {f"--{name}": name in options for name in ("strength", "transliterate", "width", "tries")}
+        if unused := [name for name, given in idle.items() if given]:
+            raise ConfigError("would do nothing here", where=unused[0], hint="leave it out")
+        if not 1 <= self.samples <= 100:
+            raise ConfigError("must be from 1 to 100", where="--samples")
+        _free_to_write(self.output, self.force)
+        return options_of(options)
+
+
+def synthesize_files(order: Order, options: dict[str, Any]) -> int:
+    """`recog synthesize`: gives the exit status. Nothing is written when something is wrong. options: those of `WriteOptions` that were given."""
+    save = _writer_of(order.output, order.nib, order.animate)
+    chosen = order.checked(options)
+    writer = writingmodel.load(modeldir.locate(order.model))
+    if order.free:
+        pages = [write_freely(writer, each, order.points or POINTS) for each in _seeds(chosen, order.samples)]
+    else:
+        followed = styles.find(order.style) if order.style is not None else None
+        text, read = _text(order.text), reading(order.reader or READER) if order.check else None
+        pages = [write(writer, text, each, followed, read) for each in _seeds(chosen, order.samples)]
     save(sheet(pages, writer), pages)
     for line in (line for each in pages for line in each.lines):
         if line.error > max(POOR, chosen.errors):
             print(f"recog: '{line.text}' was read as '{line.read}'" if line.read is not None else f"recog: '{line.text}' was not written to its end",
                   file=sys.stderr)
     return 0
+
+
+def _seeds(options: WriteOptions, samples: int) -> list[WriteOptions]:
+    return [replace(options, seed=options.seed + number) for number in range(samples)]
+
+
+def _text(given: str) -> str:
+    """A text, or that of a .txt file, or what comes on standard input. Raises ConfigError for a file that is not there."""
+    if given == "-":
+        return read_text("-")
+    if Path(given).suffix == ".txt" and len(given.split()) == 1:
+        if not Path(given).is_file():
+            raise ConfigError("there is no such file", where=given)
+        return read_text(given)
+    return given
+
+
+def _free_to_write(output: Path, force: bool) -> None:
+    if output.exists() and not force:
+        raise ConfigError("is there already", where=output, hint="--force writes it anew")
+    if not output.parent.is_dir():
+        raise ConfigError("there is no such folder", where=output.parent)
 
 
 def sheet(pages: list[Page], writer: LoadedWriter) -> Ink:
@@ -124,19 +170,20 @@ def _write_json(ink: Ink, pages: list[Page], output: Path) -> None:
     """Ink as recog reads it, and beside it what each line should say, how it was read, and how often it was drawn."""
     lines = [{"text": line.text, "read": line.read, "error": round(line.error, 4), "tries": line.tries, "bias": line.bias}
              for each in pages for line in each.lines]
-    strokes = [{name: [round(value, 3) for value in column] for name, column in zip("xyt", stroke.T.tolist())} for stroke in ink.strokes]
-    write_text(output, json.dumps({"lines": lines, "strokes": strokes}, ensure_ascii=False) + "\n")
+    places = svg.digits(around(ink))
+    rounded = tuple(np.column_stack([np.round(stroke[:, :2], places), np.round(stroke[:, 2], 3)]) for stroke in ink.strokes)
+    write_text(output, written(Ink(rounded), lines=lines))
 
 
 # -- styles ---------------------------------------------------------------------------------------------
 
 
-def add_style(source: Path, text: str, name: str | None, model: str, force: bool) -> tuple[str, int]:
-    """`recog style add`: what is said of it, and the exit status: 0 also where the network did not follow, which is then said."""
+def add_style(source: Path, text: str, name: str | None, model: str, force: bool) -> str:
+    """`recog style add`. A style that the network does not follow is kept too, and that is said."""
     writer = writingmodel.load(modeldir.locate(model))
     target, (well, at, letters) = styles.add(source, text, name, force, writer)
     said = f"{target.stem}: in {target}; the window came to character {at} of {letters}"
-    return said + ("" if well else ": the model did not follow. Does the text say what is written, all of it?"), 0
+    return said + ("" if well else ": the model did not follow. Does the text say what is written, all of it?")
 
 
 def list_styles() -> str:
@@ -147,8 +194,7 @@ def list_styles() -> str:
 def show_style(name: str, output: Path | None, force: bool) -> str:
     style = styles.find(name)
     if output is not None:
-        if output.exists() and not force:
-            raise ConfigError("is there already", where=output, hint="--force writes it anew")
+        _free_to_write(output, force)
         inks.write(style.ink, output)
     return f"{style.name}: {style.text}\n{len(style.ink.strokes)} strokes, {len(style.ink.points)} points"
 
@@ -156,8 +202,7 @@ def show_style(name: str, output: Path | None, force: bool) -> str:
 def compare_style(name: str, text: str, output: Path, model: str, options: dict[str, Any], force: bool) -> None:
     """A picture of a style's own ink, and below it the text in that style."""
     save, style = _writer_of(output, False, False), styles.find(name)
-    if output.exists() and not force:
-        raise ConfigError("is there already", where=output, hint="--force writes it anew")
+    _free_to_write(output, force)
     writer = writingmodel.load(modeldir.locate(model))
     points = styles.offsets(style.ink, writer)
     own = page.timed(points * (*writer.model.scale.tolist(), 1.0))

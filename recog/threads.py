@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Callable
 
 import torch
@@ -16,19 +16,23 @@ MOST = 64                                # threads beside the caller's, over all
 
 
 def at_once(call: Callable, *arguments: Any) -> list:
-    """[call(a0, b0, ...), call(a1, b1, ...), ...] of arguments (a0, a1, ...), (b0, b1, ...): the first here, the others beside."""
+    """[call(a0, b0, ...), call(a1, b1, ...), ...] of arguments (a0, a1, ...), (b0, b1, ...): the first here, the others beside.
+
+    Beside as here, gradients are recorded or not, and tensors are those of inference or not.
+    """
     here, *others = zip(*arguments, strict=True)
     if not others:
         return [call(*here)]
     threads = torch.get_num_threads()
-    share = max(1, threads // (1 + len(others)))
-    beside = [_pool().submit(_with_threads, share, call, other) for other in others]
+    share, modes = max(1, threads // (1 + len(others))), (torch.is_inference_mode_enabled(), torch.is_grad_enabled())
+    beside = [_pool().submit(_in_mode, share, *modes, call, other) for other in others]
     torch.set_num_threads(share)
     try:
-        return [call(*here), *(each.result() for each in beside)]
+        first = call(*here)
+        rest = [call(*other) if each.cancel() else each.result() for each, other in zip(beside, others)]     # no thread was free: here
+        return [first, *rest]
     finally:
-        for each in beside:
-            each.exception()                                 # nothing is left running
+        wait([each for each in beside if not each.cancel()])                 # nothing is left running
         torch.set_num_threads(threads)
 
 
@@ -39,9 +43,10 @@ def shares(rows: int, least: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(borders[:-1]), tuple(borders[1:])
 
 
-def _with_threads(threads: int, call: Callable, arguments: tuple) -> Any:
+def _in_mode(threads: int, inference: bool, gradients: bool, call: Callable, arguments: tuple) -> Any:
     torch.set_num_threads(threads)
-    return call(*arguments)
+    with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+        return call(*arguments)
 
 
 @functools.lru_cache(maxsize=1)
@@ -49,4 +54,5 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST, "beside")
 
 
-os.register_at_fork(after_in_child=_pool.cache_clear)      # a forked process has no threads but one
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)      # a forked process has no threads but one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -11,35 +11,41 @@ style_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Keep,
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="A bundled model's name or a model folder.")]
-Bias = Annotated[float, typer.Option(help="0: as people write; 5: the neatest.")]
-Seed = Annotated[int, typer.Option(help="Another one writes otherwise.")]
+Bias = Annotated[Optional[float], typer.Option(help="0: as people write; 5: the neatest; default: 0.75.")]
+Seed = Annotated[Optional[int], typer.Option(help="Another one writes otherwise; default: 1.")]
 
 
 def synthesize(
     output: Annotated[Path, typer.Option("--output", "-o", help="A new file: .svg, .gif, .png, .inkml, .json or .gcode.")],
     text: Annotated[Optional[str], typer.Argument(metavar="TEXT", help="What to write, a .txt file, or - for standard input.")] = None,
-    bias: Bias = 0.75,
-    seed: Seed = 1,
+    bias: Bias = None,
+    seed: Seed = None,
     style: Annotated[Optional[str], typer.Option(help="A hand of `recog style list`, or a file of one.")] = None,
-    strength: Annotated[float, typer.Option(help="The share of the style's ink that is followed.")] = 1.0,
-    width: Annotated[int, typer.Option(help="Characters in a line, at most.")] = 60,
+    strength: Annotated[Optional[float], typer.Option(help="The share of the style's ink that is followed; default: 1.")] = None,
+    width: Annotated[Optional[int], typer.Option(help="Characters in a line, at most; default: 60.")] = None,
     samples: Annotated[int, typer.Option(help="So many versions, one below the other.")] = 1,
-    tries: Annotated[int, typer.Option(help="Times that a line which cannot be read is drawn, at most.")] = 5,
+    tries: Annotated[Optional[int], typer.Option(help="Times that a line which cannot be read is drawn, at most; default: 5.")] = None,
     check: Annotated[bool, typer.Option(help="Read each line back.")] = True,
-    reader: Annotated[str, typer.Option(help="The model that reads it back.")] = "pen",
+    reader: Annotated[Optional[str], typer.Option(help="The model that reads it back; default: pen.")] = None,
     transliterate: Annotated[bool, typer.Option("--transliterate", help="Write others for characters that the model cannot write.")] = False,
     nib: Annotated[bool, typer.Option("--nib", help="SVG: lines are the wider the slower the pen.")] = False,
     animate: Annotated[bool, typer.Option("--animate", help="SVG: strokes appear as they were written.")] = False,
     free: Annotated[bool, typer.Option("--free", help="No text: what a network of prediction likes.")] = False,
-    points: Annotated[int, typer.Option(help="With --free: points of the pen's way.")] = 700,
+    points: Annotated[Optional[int], typer.Option(help="With --free: points of the pen's way; default: 700.")] = None,
     model: Model = "hand",
     force: Force = False,
 ) -> None:
     """Write a text by hand."""
-    from recog.synthesis import synthesize_files
+    from recog.synthesis import Order, synthesize_files
 
-    options = {"bias": bias, "seed": seed, "width": width, "tries": tries, "strength": strength, "transliterate": transliterate}
-    raise typer.Exit(synthesize_files(text, output, model, style, samples, check, reader, options, nib, animate, points if free else None, force))
+    order = Order(text, output, model, samples, style, reader, check, points, free, nib, animate, force)
+    options = given(bias=bias, seed=seed, strength=strength, width=width, tries=tries, transliterate=transliterate or None)
+    raise typer.Exit(synthesize_files(order, options))
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: the others are what recog.writing.writer.WriteOptions says."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @style_app.command("add")
@@ -53,9 +59,7 @@ def style_add(
     """Keep a hand to write in: ink, and what it says."""
     from recog.synthesis import add_style
 
-    said, status = add_style(ink, text, name, model, force)
-    print(said)
-    raise typer.Exit(status)
+    print(add_style(ink, text, name, model, force))
 
 
 @style_app.command("list")
@@ -83,12 +87,12 @@ def style_compare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A style's name or file.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write in it.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A picture: .svg or .png.")],
-    bias: Bias = 0.75,
-    seed: Seed = 1,
+    bias: Bias = None,
+    seed: Seed = None,
     model: Model = "hand",
     force: Force = False,
 ) -> None:
     """A style's own ink, and below it a text written in that style."""
     from recog.synthesis import compare_style
 
-    compare_style(name, text, output, model, {"bias": bias, "seed": seed}, force)
+    compare_style(name, text, output, model, given(bias=bias, seed=seed), force)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .errors import DataError
-from .files import read_json, writing
+from .errors import ConfigError, DataError
+from .files import writing
 from .layers import mixture
 from .pen.layout import lines_of
 from .types import Ink
@@ -28,10 +28,11 @@ DARK = np.array([[255, 255, 255], [253, 212, 158], [239, 101, 72], [127, 0, 0], 
 
 def texts_of(path: Path, text: str | None, lines: int) -> list[str]:
     """What each line of a file of ink says: as given, or as the file has it (a style, or what `recog synthesize` wrote). Raises DataError."""
-    if text is None and path.suffix.lower() == ".json":
-        table = read_json(path)
-        text = table.get("text") or "\n".join(line["text"] for line in table.get("lines", []) if line.get("text"))
-    found = [line for line in (text or "").split("\n") if line.strip()]
+    if text is None:
+        table = styles.said(path)
+        listed = table.get("lines") if isinstance(table.get("lines"), list) else []
+        text = table.get("text") or "\n".join(str(line["text"]) for line in listed if isinstance(line, dict) and line.get("text"))
+    found = [line for line in str(text or "").split("\n") if line.strip()]
     if len(found) != lines:
         raise DataError(f"has {lines} lines of ink, and {len(found)} of text" if found else "does not say what is written", where=path,
                         hint='--text "what it says", with a line end between lines')
@@ -44,6 +45,8 @@ def plot(writer: LoadedWriter, page: Ink, path: Path, text: str | None, out: Pat
 
     lines = [Ink(tuple(page.strokes[i] for i in members)) for members in lines_of(list(page.strokes))]
     reads = writer.model.config.gaussians > 0
+    if text is not None and not reads:
+        raise ConfigError("reads no text", where=writer.name, hint="leave --text out")
     texts = texts_of(path, text, len(lines)) if reads else [""] * len(lines)
     parts = [part for line, said in zip(lines, texts) for part in _line(writer, line, said if reads else None)]
     whole = Image.new("RGB", (WIDTH, sum(part.height for part in parts) + MARGIN * (len(parts) + 1)), "white")
@@ -73,7 +76,7 @@ def _densities(rows: np.ndarray, points: np.ndarray, writer: LoadedWriter) -> Im
     scale = min((WIDTH - 2 * MARGIN) / (high - low)[0], TALL / (high - low)[1])
     size = np.ceil((high - low) * scale).astype(int)
     x, y = (np.arange(n) / scale + first for n, first in zip(size, low))
-    found = density_map(rows, places, writer.model.scale.numpy(), x, y)
+    found = density_map(rows[:-1], places[:-1], writer.model.scale.numpy(), x, y)
     picture = _coloured(np.log1p(found / max(np.percentile(found[found > 0], 50), 1e-12)) if (found > 0).any() else found)
     whole = Image.new("RGB", (WIDTH * FINE, int(size[1]) * FINE), "white")
     whole.paste(picture.resize((int(size[0]) * FINE, int(size[1]) * FINE)), (MARGIN * FINE, 0))

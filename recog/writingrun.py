@@ -44,7 +44,7 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
         for w in model.parameters() if config.initial else ():
             nn.init.uniform_(w, -config.initial, config.initial)
         started = modeldir.start_from(model, units, config.start, writingmodel.load) if config.start else None
-        learned = _examples(run, store, units, "train", config.batch, config.perturb)
+        learned = _examples(run, store, units, "train", config.batch)
         model.scale.copy_(torch.from_numpy(deviations(store.frames(e.id, 0) for e in learned.examples)))
         model.to(device)
         dev = _examples(run, store, units, run.recipe.config.dev, config.batch)
@@ -67,9 +67,9 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), work
 
 
-def _examples(run: Run, store: Store, units: Units, split: str, batching: BatchConfig, perturbing: PerturbConfig = PerturbConfig()) -> Examples:
+def _examples(run: Run, store: Store, units: Units, split: str, batching: BatchConfig) -> Examples:
     rows = [Example(u.id, tuple(units.encode(u.text, where=f"'{u.id}'")), u.speaker) for u in manifest.read(run.manifest, split)]
-    return Examples(store, rows, run.experiment.features, None, batching, perturbing, run.experiment.train.seed)
+    return Examples(store, rows, run.experiment.features, None, batching, PerturbConfig(), run.experiment.train.seed)
 
 
 def deviations(lines: Iterable[np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Both directions at once, each in a thread: the same bits as one after the other, and nothing else changed."""
+"""Directions, and shares of a batch, at once, each in a thread: the same as one after the other, and nothing else changed."""
 
 import os
 import threading
@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from recog.layers.lstm import CELLS, LstmLayer
+from recog.layers.peephole import PeepholeLstm
+from recog.layers.window import Text, WindowLstm
+from recog.threads import at_once, shares
 
 N = torch.tensor([9, 4, 1])
 
@@ -87,3 +90,74 @@ def test_a_forked_process_makes_threads_of_its_own(layer):
         layer(sound(), N)
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+# --- shares of a batch ---
+
+
+def of_peephole(batch):
+    torch.manual_seed(0)
+    layer, x = PeepholeLstm(3, 7, clip=0.05), torch.randn(6, batch, 3)
+    return layer, lambda: (layer(x)[0],)
+
+
+def of_window(batch):
+    torch.manual_seed(0)
+    layer, x = WindowLstm(3, 7, symbols=5, gaussians=2, clip=0.05), torch.randn(6, batch, 3)
+    text = Text(torch.randint(0, 5, (batch, 9)), torch.randint(1, 10, (batch,)))
+    return layer, lambda: layer(x, text)[:2]
+
+
+@pytest.mark.parametrize("made", [of_peephole, of_window])
+def test_a_large_batch_is_shared_and_gives_the_same(made):
+    layer, run = made(30)
+    assert shares(30, 12) == ((0, 15), (15, 30))
+    results = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        layer.zero_grad()
+        found = run()
+        sum((each * torch.linspace(-1, 1, each.numel()).view_as(each)).sum() for each in found).backward()
+        results.append([*(each.detach() for each in found), *(w.grad.clone() for w in layer.parameters())])
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                for a, b in zip(run(), found):
+                    torch.testing.assert_close(a, b.detach(), rtol=0, atol=1e-6)
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_direction_that_is_held_fast_takes_no_gradient():
+    torch.manual_seed(0)
+    layer = LstmLayer(5, 7)
+    layer.forwards.requires_grad_(False)
+    layer(sound(), N).sum().backward()
+    assert layer.forwards.weight_ih_l0.grad is None and layer.backwards.weight_ih_l0.grad.abs().sum() > 0
+
+
+# --- calls at once ---
+
+
+def test_calls_see_the_modes_of_their_caller_and_their_errors_are_told():
+    seen = []
+    for mode in (torch.no_grad, torch.inference_mode, torch.enable_grad):
+        with mode():
+            at_once(lambda part: seen.append((torch.is_grad_enabled(), torch.is_inference_mode_enabled())), (0, 1))
+    assert seen == [(False, False)] * 2 + [(False, True)] * 2 + [(True, False)] * 2
+    for wrong in (0, 1):
+        with pytest.raises(ZeroDivisionError):
+            at_once(lambda part: 1 / (part - wrong), (0, 1))
+    assert at_once(lambda part: part + 1, (1,)) == [2] and torch.get_num_threads() == 2
+
+
+def test_calls_within_calls_do_not_wait_for_each_other():
+    def deep(level, part):
+        return [part] if not level else sum(at_once(deep, (level - 1,) * 3, (part, part + 1, part + 2)), [])
+
+    assert len(deep(5, 0)) == 3 ** 5                                     # more than there are threads
+
+
+def test_no_thread_is_left_without_work():
+    for threads, rows, expected in ((1, 30, [(0, 30)]), (4, 30, [(0, 15), (15, 30)]), (2, 11, [(0, 11)]), (2, 0, [(0, 0)])):
+        torch.set_num_threads(threads)
+        assert list(zip(*shares(rows, 12))) == expected

@@ -8,8 +8,9 @@ import torch
 
 from oracles import close
 from recog.kernels.writing import STUCK, draw
-from recog.layers.window import Text
+from recog.layers.mixture import log_likelihood
 from recog.models.handwriting import Handwriting, HandwritingConfig
+from recog.types import Batch
 from recog.writing.sampler import Wanted, pen_of, room, sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -27,15 +28,16 @@ def model(config, seed=0):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_what_is_said_of_each_point_is_what_the_network_says(config):
+def test_what_is_said_of_each_point_is_what_is_said_in_training(config):
+    """A line is drawn, then given to the network as one to learn from: of each point it must say the same."""
     made = model(config)
     line = sample(made, [Wanted((1, 2, 5, 3), (4,), most=20)], rows=True)[0]
-    points = torch.from_numpy(line.points / np.array([2.0, 0.5, 1.0], np.float32))[:, None]
-    seen = torch.cat([torch.zeros(1, 1, 3), points[:-1]])
+    batch = Batch(("a",), torch.from_numpy(line.points)[None], torch.tensor([len(line.points)]), torch.tensor([[1, 2, 5, 3]]), torch.tensor([4]))
     with torch.inference_mode():
-        rows = made(seen, Text(torch.tensor([[1, 2, 5, 3]]), torch.tensor([4])))[:, 0]
-    assert len(line.points) == 20 or line.ended
-    close("sampling, what is said of each point: the network in torch", line.rows, rows, 2e-5)
+        expected, _ = made.likelihoods(batch)
+    scaled = torch.from_numpy(line.points[1:] / np.array([2.0, 0.5, 1.0], np.float32))
+    assert (len(line.points) == 20 or line.ended) and not line.points[0, :2].any()
+    close("sampling, what is said of each point: in training", log_likelihood(torch.from_numpy(line.rows[:-1]), scaled), expected[:, 0], 2e-5)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -85,11 +87,11 @@ def test_a_line_ends_when_the_window_has_left_its_text_or_there_is_no_room():
     made.layers[0].bias_window.data[:] = torch.tensor([0.0] * 4 + [2.0] * 4 + [math.log(0.5)] * 4)       # half a character a point
     for letters in (1, 3, 8):
         line = sample(made, [Wanted((1,) * letters, (0,))])[0]
-        assert line.ended and len(line.points) == 2 * letters + 1 and line.looked.shape == (len(line.points), letters + 1)
-        assert line.looked[-1].argmax() == letters - 1
+        assert line.ended and len(line.points) == 2 * letters + 2 and line.looked.shape == (len(line.points), letters + 1)
+        assert line.looked[-1].argmax() == letters and line.looked[-2].argmax() == letters - 1
     made.layers[0].bias_window.data[8:] = math.log(1 / 100)
     slow = sample(made, [Wanted((1,) * 40, (0,))])[0]
-    assert not slow.ended and len(slow.points) == room(40)
+    assert not slow.ended and len(slow.points) == 1 + room(40)
 
 
 def test_a_line_that_has_lost_its_text_is_not_written_on():
@@ -97,7 +99,7 @@ def test_a_line_that_has_lost_its_text_is_not_written_on():
     made.layers[0].weight_window.data.zero_()
     made.layers[0].bias_window.data[:] = torch.tensor([0.0] * 4 + [2.0] * 4 + [math.log(1e-6)] * 4)
     stuck = sample(made, [Wanted((1, 2), (0,))])[0]
-    assert not stuck.ended and len(stuck.points) == STUCK < room(2)
+    assert not stuck.ended and len(stuck.points) == 1 + STUCK < room(2)
 
 
 def test_a_prime_is_given_and_then_followed():

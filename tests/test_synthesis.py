@@ -21,7 +21,8 @@ from recog.types import Ink
 from recog.writing import styles
 from recog.writing.alphabet import checked
 from recog.writing.styles import Style
-from recog.writing.writer import WriteOptions, write
+from recog.writing.sampler import Wanted, sample
+from recog.writing.writer import WriteOptions, _judged, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -121,17 +122,19 @@ def test_from_python(folder):
 
 
 def test_a_hand_is_kept_listed_shown_followed_and_compared(tmp_path, folder, capsys):
-    ink.write(written("nvo lin", height=40.0, slope=0.05), tmp_path / "me.inkml")
-    assert run("style", "add", tmp_path / "me.inkml", "--text", "nvo  lin", "-m", folder) == 0
+    hand = written("nvo lin", height=40.0, slope=0.05)
+    said = "nv " * (len(styles.offsets(hand, writingmodel.load(folder))) // 9) + "lin"      # the window goes a third of a character a point
+    ink.write(hand, tmp_path / "me.inkml")
+    run("style", "add", tmp_path / "me.inkml", "--text", said.replace(" ", "  "), "-m", folder)
     assert "me: in" in capsys.readouterr().out
     run("style", "list")
     assert capsys.readouterr().out.split()[0] == "me"
     run("style", "show", "me", "-o", tmp_path / "me.svg")
-    assert capsys.readouterr().out.startswith("me: nvo lin\n") and (tmp_path / "me.svg").exists()
+    assert capsys.readouterr().out.startswith(f"me: {said}\n") and (tmp_path / "me.svg").exists()
     run("synthesize", "abc", "-o", tmp_path / "a.json", "-m", folder, "--no-check", "--style", "me")
     run("synthesize", "abc", "-o", tmp_path / "b.json", "-m", folder, "--no-check", "--style", tmp_path / "styles" / "me.json", "--strength", 0.5)
     run("synthesize", "abc", "-o", tmp_path / "c.json", "-m", folder, "--no-check")
-    assert len({(tmp_path / f"{n}.json").read_text() for n in "abc"}) >= 2
+    assert len({(tmp_path / f"{n}.json").read_text() for n in "abc"}) == 3
     run("style", "compare", "me", "abc", "-o", tmp_path / "c.svg", "-m", folder)
     assert (tmp_path / "c.svg").read_text().count("<path") > len(written("nvo lin").strokes)
     with pytest.raises(ConfigError, match="is there already"):
@@ -154,6 +157,33 @@ def test_whether_the_window_follows_is_told(writer):
     assert not well and at < letters - styles.LEFT
 
 
+def test_a_window_far_beyond_a_text_is_not_at_its_beginning(writer):
+    """Where all that it looks at is too little for float32."""
+    points = np.zeros((300, 3), np.float32)
+    at = styles.window(writer, "ab", points)
+    assert (np.diff(at) >= 0).all() and (at[20:] == 2).all()
+    found = writer.model.layers[0].bias_window.data
+    found[3:6] = 6.0                                                     # narrower windows
+    assert (styles.window(writer, "ab", points)[20:] == 2).all()
+
+
+def test_a_style_of_which_the_network_writes_nothing_is_named(tmp_path, writer):
+    style = Style("me", "nv", written("nvo lin"))                        # the window has left the text before the ink ends
+    with pytest.raises(ConfigError, match="style me: nothing is written"):
+        write(writer, "a", WriteOptions(tries=1), style)
+
+
+def test_what_is_left_out_is_counted_in_the_line_s_own_characters(writer):
+    """Not in those of the style, which is there already."""
+    hand = written("nvo")
+    style = Style("me", "n" * (len(styles.offsets(hand, writer)) // 3), hand)
+    drawn = write(writer, "abcdef", WriteOptions(tries=1), style)
+    assert drawn.lines[0].error == 0
+    wanted = Wanted(tuple(UNITS.encode("n" * 50 + " abc", where="")), (1,), prime=np.zeros((75, 3), np.float32), most=80)
+    line = _judged("abc", wanted, sample(writer.model, [wanted])[0], None, 1, 0.0)
+    assert line.error == 1.0
+
+
 # --- what cannot be written ---
 
 
@@ -161,7 +191,10 @@ def test_characters_that_are_not_known_are_named_with_what_could_stand_for_them(
     symbols = UNITS.symbols[1:]
     assert checked("a\r\nb\tc", symbols) == "a\nb c"
     with pytest.raises(ConfigError, match=r"'\u00e9' \(as 'e'\).*--transliterate"):
-        checked("caf\u00e9", symbols)
+        checked("caf\u00e9", symbols, False)
+    with pytest.raises(ConfigError, match=r"a style: .*'\u00e9' \(as 'e'\) \(leave it out"):
+        checked("caf\u00e9", symbols, where="a style")
+    assert checked("cafe\u0301 co\u00adop\u200b", symbols, True) == "cafe coop"                # an accent of its own; what nobody sees
     assert checked("Caf\u00e9 \u2013 na\u00efve\u2026", symbols, True) == "Cafe - naive..."
     for text, shown in (("\u4e2d", "'\u4e2d'"), ("a\x07", r"U\+0007")):
         with pytest.raises(ConfigError, match=shown):
@@ -173,7 +206,11 @@ def test_characters_that_are_not_known_are_named_with_what_could_stand_for_them(
     (["abc", "-o", "nowhere/a.svg"], "no such folder"), (["abc", "-o", "a.svg", "--bias", "-1"], "bias must be"),
     (["abc", "-o", "a.svg", "--bias", "nan"], "bias must be"), (["a\x00b", "-o", "a.svg"], r"U\+0000"), (["abc", "-o", "a.svg", "--samples", "0"], "from 1 to 100"),
     (["abc", "-o", "a.gif", "--animate"], "is for SVG"), (["abc", "-o", "a.svg", "--style", "nobody"], "no style 'nobody'"),
-    (["a" * 100_001, "-o", "a.svg"], "100,001 characters"), (["abc", "-o", "a.svg", "--width", "0"], "width must be")])
+    (["a" * 100_001, "-o", "a.svg"], "100,001 characters"), (["abc", "-o", "a.svg", "--width", "0"], "width must be"),
+    (["abc", "-o", "a.svg", "--seed", "-1"], "seed must be"), (["nofile.txt", "-o", "a.svg"], "nofile.txt: there is no such file"),
+    (["abc", "-o", "a.svg", "--strength", "0.5"], "--strength: would do nothing"), (["abc", "-o", "a.svg", "--points", "9"], "--points: would do"),
+    (["abc", "-o", "a.svg", "--reader", "pen"], "--reader: would do nothing"), (["--free", "-o", "a.svg", "--style", "me"], "--style: would do"),
+    (["--free", "-o", "a.svg", "--transliterate"], "--transliterate: would do nothing")])
 def test_bad_wishes_are_one_line_and_leave_nothing(tmp_path, folder, monkeypatch, arguments, what):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
@@ -194,6 +231,9 @@ def test_bad_styles_are_named_and_not_kept(tmp_path, folder):
     with pytest.raises(DataError, match="does not say what is written"):
         styles.find(str(tmp_path / "me.json"))
     assert not styles.available()
+    (tmp_path / "list.json").write_text("[[[0, 0], [9, 9]], [[10, 0], [19, 9]]]")
+    with pytest.raises(DataError, match="does not say what is written"):
+        styles.find(str(tmp_path / "list.json"))
 
 
 def test_other_models_are_refused(tmp_path, folder):

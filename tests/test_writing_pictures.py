@@ -78,6 +78,23 @@ def test_all_that_is_likely_is_drawn(free):
     np.testing.assert_allclose(middle, expected, atol=0.3)
 
 
+def test_what_is_expected_is_drawn_where_the_pen_then_goes(monkeypatch, free):
+    """A network that is certain of each next point: its densities lie on the ink, and not one step beside it."""
+    writer, drawn = writingmodel.load(free), []
+    points = np.column_stack([np.full(30, 1.5), np.sin(np.arange(30)), np.zeros(30)]).astype(np.float32)
+    points[0, :2], points[-1, 2] = 0, 1
+    rows = np.zeros((30, 7), np.float32)
+    rows[:-1, 2:4], rows[:, 4:6] = points[1:, :2], -4.0
+    made = writingplot.density_map
+    monkeypatch.setattr(writingplot, "density_map", lambda *given: drawn.append(made(*given)) or drawn[0])
+    writingplot._densities(rows, points * (*writer.model.scale.tolist(), 1.0), writer)
+    found, places = drawn[0], np.cumsum(points[:, :2] * writer.model.scale.numpy(), axis=0)
+    across = np.flatnonzero(found.sum(0) > 0.01 * found.sum(0).max())
+    low, high = places[:, 0].min() - writer.height / 2, places[:, 0].max() + writer.height / 2
+    ends = low + across[[0, -1]] / found.shape[1] * (high - low)
+    np.testing.assert_allclose(ends, [places[1, 0], places[-1, 0]], atol=0.5)      # of the first point nobody says anything
+
+
 def test_a_picture_for_each_line(tmp_path, hand, free):
     page, out = tmp_path / "page.json", tmp_path / "page.png"
     strokes = [*written("pin tol").strokes, *(stroke + (0, 150, 30) for stroke in written("vin").strokes)]

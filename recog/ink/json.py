@@ -98,9 +98,14 @@ def _shown(value: Any) -> str:
 
 
 def write(ink: Ink, path: Path) -> None:
-    """Every number in full, one stroke a line."""
+    write_text(path, written(ink))
+
+
+def written(ink: Ink, **beside: Any) -> str:
+    """Every number in full, one stroke a line. beside: further keys."""
     lines = []
     for stroke in ink.strokes:
         known = {"x": stroke[:, 0], "y": stroke[:, 1], **({} if checks.untimed(stroke) else {"t": stroke[:, 2]})}
         lines.append(json.dumps({name: values.tolist() for name, values in known.items()}))
-    write_text(path, '{"strokes": [\n' + ",\n".join(lines) + "\n]}\n")
+    more = "".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}, " for key, value in beside.items())
+    return "{" + more + '"strokes": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -16,12 +16,14 @@ from .lstm_cpu import LEAST, backward_step, forward_step
 from .trace import Trace
 
 TWO = np.float32(2)
+LEAST_PHI = np.float32(1e-30)
 
 
 @njit(**options)
 def look(units, length, p, alpha, beta, kappa_before, kappa, phi, w):
     """One sequence, one step: from p [3K] to alpha, beta, kappa [K], how much each of the characters and the place after them is looked at,
-    phi [length + 1 or more], and the window w [V]. units [U], of which `length` count.
+    phi [length + 1 or more], and the window w [V]. units [U], of which `length` count. Far beyond the text all of phi is too small for
+    float32: then it is the place after the text that is looked at.
     """
     K = len(alpha)
     for k in range(K):
@@ -35,6 +37,8 @@ def look(units, length, p, alpha, beta, kappa_before, kappa, phi, w):
             phi[u] += alpha[k] * np.exp(-beta[k] * away * away)
         if u < length:
             w[units[u]] += phi[u]
+    if phi[:length + 1].max() == ZERO and kappa.min() > length:
+        phi[length] = LEAST_PHI
 
 
 @njit(**options)

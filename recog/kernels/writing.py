@@ -39,13 +39,13 @@ class Lines(NamedTuple):
     units: np.ndarray                         # [B, U], the texts as unit numbers
     lengths: np.ndarray                       # [B]
     bias: np.ndarray                          # [B], of the sampling: 0 draws as the network says, more is neater (equations 61, 62)
-    primed: np.ndarray                        # [B], so many points are given, the rest drawn
+    primed: np.ndarray                        # [B], so many points are given, one at least: where the line begins; the rest is drawn
     most: np.ndarray                          # [B], points at most
     uniform: np.ndarray                       # [B, T, 2], the draws: which component, whether the stroke ends
     normal: np.ndarray                        # [B, T, 2], where within it
     points: np.ndarray                        # [B, T, 3], scaled dx, dy and 1 at the end of a stroke
     looked: np.ndarray                        # [B, T, U + 1], phi when each point had been seen; the last: the place after the text
-    rows: np.ndarray                          # [B, T, 6M + 1], what the network said of the next point; or [B, 0, 0]: not wanted
+    rows: np.ndarray                          # [B, T, 6M + 1], what the network then said of the next point; or [B, 0, 0]: not wanted
     count: np.ndarray                         # [B], points written
     state: np.ndarray                         # [B]: WRITING, ENDED, FULL or LOST
 
@@ -100,7 +100,8 @@ def write(pen, lines):
     B, L, H, V = len(lines.count), len(pen.biases), pen.peepholes.shape[2], pen.first.shape[0] - 3 - pen.peepholes.shape[2]
     K, U = len(pen.window_bias) // 3, lines.units.shape[1]
     h, c = np.zeros((L, B, H), np.float32), np.zeros((L, B, H), np.float32)
-    w, kappa, point = np.zeros((B, V), np.float32), np.zeros((B, K), np.float32), np.zeros((B, 3), np.float32)
+    w, kappa, point = np.zeros((B, V), np.float32), np.zeros((B, K), np.float32), lines.points[:, 0].copy()
+    lines.count[:] = 1
     alpha, beta, moved = np.empty(K, np.float32), np.empty(K, np.float32), np.empty(K, np.float32)
     x1, xn = np.empty((B, 3 + V + H), np.float32), np.empty((B, 3 + V + 2 * H), np.float32)
     z, p, every = np.empty((B, 4 * H), np.float32), np.empty((B, 3 * K), np.float32), np.empty((B, L * H), np.float32)
@@ -137,22 +138,24 @@ def write(pen, lines):
 
 @njit(**options)
 def _go_on(t, i, reads, come, row, point, lines):
-    """Line i's next point, from what the network says of it; or its end."""
-    lost = reads and _lost(t, lines.looked[i, t], lines.lengths[i], come)
-    if t >= lines.primed[i]:
+    """Line i's point t + 1, from what the network says of it when it has seen point t; or the line's end."""
+    lost = reads and _lost(t, lines.primed[i], lines.looked[i, t], lines.lengths[i], come)
+    if len(lines.rows[i]):
+        lines.rows[i, t] = row
+    if t + 1 >= lines.primed[i]:
         if reads and _over(lines.looked[i, t], lines.lengths[i]):
             lines.state[i] = ENDED
             return
         if lost:
             lines.state[i] = LOST
             return
-        draw(row, lines.bias[i], lines.uniform[i, t], lines.normal[i, t], lines.points[i, t])
-    if len(lines.rows[i]):
-        lines.rows[i, t] = row
-    point[:] = lines.points[i, t]
-    lines.count[i] = t + 1
     if t + 1 >= lines.most[i]:
         lines.state[i] = FULL
+        return
+    if t + 1 >= lines.primed[i]:
+        draw(row, lines.bias[i], lines.uniform[i, t + 1], lines.normal[i, t + 1], lines.points[i, t + 1])
+    point[:] = lines.points[i, t + 1]
+    lines.count[i] = t + 2
 
 
 @njit(**options)
@@ -165,9 +168,10 @@ def _over(phi, length):
 
 
 @njit(**options)
-def _lost(t, phi, length, come):
-    """Whether no further character has been looked at most for STUCK points. come [2]: the furthest one so far, and when it was reached."""
+def _lost(t, primed, phi, length, come):
+    """Whether, since drawing began, no further character has been looked at most for STUCK points. come [2]: the furthest one so far, and
+    when it was reached."""
     at = phi[:length + 1].argmax()
-    if at > come[0] or t == 0:
-        come[0], come[1] = at, t
+    if at > come[0] or t < primed:
+        come[0], come[1] = max(at, come[0]), t
     return t - come[1] >= STUCK

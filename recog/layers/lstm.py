@@ -98,7 +98,7 @@ class LstmLayer(nn.Module):
             return torch.cat([direction(x) for direction in directions], dim=2)
         if torch.is_grad_enabled():
             return _AtOnce.apply(x, directions, *self.parameters())
-        return torch.cat(at_once(torch.no_grad()(_call), directions, (x, x)), dim=2)
+        return torch.cat(at_once(_call, directions, (x, x)), dim=2)
 
 
 def _cell(cell: str, input_size: int, units: int, clip: float) -> nn.Module:
@@ -137,6 +137,8 @@ class _AtOnce(torch.autograd.Function):
 def _gradients(found: Tensor, x: Tensor, weights: tuple[Tensor, ...], grad: Tensor) -> list[Tensor | None]:
     """For x and each weight; None for what needs none."""
     given = x, *weights
+    if not found.requires_grad:                              # all weights of this direction are held fast
+        return [None] * len(given)
     gradients = iter(torch.autograd.grad(found, [t for t in given if t.requires_grad], grad))
     return [next(gradients) if t.requires_grad else None for t in given]
 

@@ -33,13 +33,15 @@ class PeepholeLstm(nn.Module):
         for weight in self.parameters():
             nn.init.uniform_(weight, -units ** -0.5, units ** -0.5)
 
-    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State | None = None, clip: float | None = None) -> tuple[Tensor, State]:
+        """clip: another than the layer's own."""
+        clip = self.clip if clip is None else clip
         h, c = state or 2 * (x.new_zeros(x.shape[1], self.units),)
         given = x, self.weight_ih, self.weight_hh, self.bias, self.peepholes, h, c
         if x.dtype == torch.float64 or x.device.type not in ("cpu", "cuda") or not len(x):
-            return plain(*given, self.clip)
+            return plain(*given, clip)
         with torch.autocast(x.device.type, enabled=False):                     # the cells add up: that needs all the digits
-            found, c = _Recurrence.apply(*(each.float() for each in given), self.clip)
+            found, c = _Recurrence.apply(*(each.float() for each in given), clip)
         return found, (found[-1], c)
 
 
@@ -49,14 +51,14 @@ def plain(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peephol
     found = []
     for z in nn.functional.linear(x, weight_ih, bias):
         i, f, g, o = (z + nn.functional.linear(h, weight_hh)).chunk(4, dim=1)
-        i, f, g = (_limited(part, clip) for part in (i + peepholes[0] * c, f + peepholes[1] * c, g))
+        i, f, g = (limited(part, clip) for part in (i + peepholes[0] * c, f + peepholes[1] * c, g))
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = _limited(o + peepholes[2] * c, clip).sigmoid() * c.tanh()
+        h = limited(o + peepholes[2] * c, clip).sigmoid() * c.tanh()
         found.append(h)
     return torch.stack(found) if found else x.new_zeros(0, *h.shape), (h, c)
 
 
-def _limited(x: Tensor, clip: float) -> Tensor:
+def limited(x: Tensor, clip: float) -> Tensor:
     """x, whose gradient will be clipped."""
     if clip and x.requires_grad:
         x.register_hook(lambda gradient: gradient.clamp(-clip, clip))

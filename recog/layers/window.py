@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .peephole import limited
+
 PACE = 0.04                              # characters that a Gaussian moves on at each step, before anything is learned: 25 points a letter
 
 
@@ -54,20 +56,21 @@ class WindowLstm(nn.Module):
         for weight in self.parameters():
             nn.init.uniform_(weight, -units ** -0.5, units ** -0.5)
         with torch.no_grad():
-            self.bias[units:2 * units] += 1.0
             self.bias_window[2 * gaussians:] += torch.tensor(PACE).log()
 
     def begin(self, batch: int) -> WindowState:
         new = self.bias.new_zeros
         return WindowState(new(batch, self.units), new(batch, self.units), new(batch, self.symbols), new(batch, self.gaussians))
 
-    def forward(self, x: Tensor, text: Text, state: WindowState | None = None) -> tuple[Tensor, Tensor, WindowState]:
+    def forward(self, x: Tensor, text: Text, state: WindowState | None = None, clip: float | None = None) -> tuple[Tensor, Tensor, WindowState]:
+        """clip: another than the layer's own."""
+        clip = self.clip if clip is None else clip
         state = state or self.begin(x.shape[1])
         given = (x, self.weight_ih, self.weight_hh, self.weight_wh, self.bias, self.peepholes, self.weight_window, self.bias_window)
         if x.dtype == torch.float64 or x.device.type not in ("cpu", "cuda") or not len(x):
-            return plain(*given, text, state, self.clip)
+            return plain(*given, text, state, clip)
         with torch.autocast(x.device.type, enabled=False):                     # the cells add up, and the window's place: that needs all the digits
-            h, w, *after = _Recurrence.apply(*(each.float() for each in (*given, *state)), text, self.clip)
+            h, w, *after = _Recurrence.apply(*(each.float() for each in (*given, *state)), text, clip)
         return h, w, WindowState(*after)
 
 
@@ -78,9 +81,9 @@ def plain(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, weight_wh: Tensor, bi
     hs, ws = [], []
     for z in nn.functional.linear(x, weight_ih, bias):
         i, f, g, o = (z + h @ weight_hh.t() + w @ weight_wh.t()).chunk(4, dim=1)
-        i, f, g = (_limited(part, clip) for part in (i + peepholes[0] * c, f + peepholes[1] * c, g))
+        i, f, g = (limited(part, clip) for part in (i + peepholes[0] * c, f + peepholes[1] * c, g))
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = _limited(o + peepholes[2] * c, clip).sigmoid() * c.tanh()
+        h = limited(o + peepholes[2] * c, clip).sigmoid() * c.tanh()
         alpha, beta, step = nn.functional.linear(h, weight_window, bias_window).exp().chunk(3, dim=1)
         kappa = kappa + step
         w = gathered(phi(alpha, beta, kappa, text), text, weight_wh.shape[1])
@@ -103,13 +106,6 @@ def gathered(looked: Tensor, text: Text, symbols: int) -> Tensor:
     return looked.new_zeros(len(looked), symbols).scatter_add(1, text.units, looked)
 
 
-def _limited(x: Tensor, clip: float) -> Tensor:
-    """x, whose gradient will be clipped."""
-    if clip and x.requires_grad:
-        x.register_hook(lambda gradient: gradient.clamp(-clip, clip))
-    return x
-
-
 def _kernels(device: torch.device) -> Any:
     if device.type == "cuda":
         from ..kernels import window_cuda
@@ -128,8 +124,9 @@ class _Recurrence(torch.autograd.Function):
         frames, batch = x.shape[:2]
         gates = torch.addmm(bias, x.flatten(0, 1), weight_ih.t()).view(frames, batch, -1)
         weights = [weight.detach().contiguous() for weight in (weight_hh, weight_wh, peepholes, weight_window)]
-        trace = _kernels(x.device).forward(gates, *weights, bias_window.detach(), *text, (h, c, w, kappa))
-        ctx.save_for_backward(x, weight_ih, *weights, *text, *trace)
+        said = [part.contiguous() for part in text]
+        trace = _kernels(x.device).forward(gates, *weights, bias_window.detach(), *said, (h, c, w, kappa))
+        ctx.save_for_backward(x, weight_ih, *weights, *said, *trace)
         ctx.clip = clip
         return trace.h[1:], trace.w[1:], *(part[-1].clone() for part in (trace.h, trace.cells, trace.w, trace.kappa))
 

@@ -25,8 +25,8 @@ class HandwritingConfig:
     units: int = 400                         # in each layer: LSTM with peepholes
     components: int = 20                     # of the mixture that says where the pen goes
     gaussians: int = 10                      # of the window on the text; 0: no text, the prediction network
-    clip: float = 10.0                       # largest size of an LSTM gate's gradient at each step; 0: any
-    output_clip: float = 100.0               # and of an output's
+    clip: float = 10.0                       # largest size of the gradient of a line's loss at an LSTM gate, at each step; 0: any
+    output_clip: float = 100.0               # and at an output
 
     def __post_init__(self):
         if min(self.layers, self.units, self.components) < 1 or min(self.gaussians, self.clip, self.output_clip) < 0:
@@ -43,23 +43,28 @@ class Handwriting(nn.Module):
         super().__init__()
         self.config, seen = config, symbols if config.gaussians else 0
         self.register_buffer("scale", torch.ones(2))             # deviations of dx and dy in the training set, by which offsets are divided
-        first = WindowLstm(3, config.units, symbols, config.gaussians, config.clip) if seen else PeepholeLstm(3, config.units, config.clip)
-        self.layers = nn.ModuleList([first, *(PeepholeLstm(3 + seen + config.units, config.units, config.clip) for _ in range(config.layers - 1))])
+        first = WindowLstm(3, config.units, symbols, config.gaussians) if seen else PeepholeLstm(3, config.units)
+        self.layers = nn.ModuleList([first, *(PeepholeLstm(3 + seen + config.units, config.units) for _ in range(config.layers - 1))])
+        for layer in self.layers:                                # gates that forget start open, so that early gradients reach back in time
+            layer.bias.data[config.units:2 * config.units] += 1.0
         self.output = nn.Linear(config.layers * config.units, mixture.size(config.components))
 
     def forward(self, x: Tensor, text: Text) -> Tensor:
-        """x [T, B, 3], scaled, to rows of `mixture` [T, B, 6M + 1]: of the point after each."""
+        """x [T, B, 3], scaled, to rows of `mixture` [T, B, 6M + 1]: of the point after each.
+
+        Gradients are clipped as if they were of the mean over the batch's lines, as the trainer takes it.
+        """
+        clip, limit = (size / x.shape[1] for size in (self.config.clip, self.config.output_clip))
         if self.config.gaussians:
-            h, w, _ = self.layers[0](x, text)
+            h, w, _ = self.layers[0](x, text, clip=clip)
             x = torch.cat([x, w], 2)                             # what the layers above see beside the layer below
         else:
-            h, _ = self.layers[0](x)
+            h, _ = self.layers[0](x, clip=clip)
         found = [h]
         for layer in self.layers[1:]:
-            found.append(layer(torch.cat([x, found[-1]], 2))[0])
+            found.append(layer(torch.cat([x, found[-1]], 2), clip=clip)[0])
         rows = self.output(torch.cat(found, 2))
-        if self.config.output_clip and rows.requires_grad:
-            limit = self.config.output_clip
+        if limit and rows.requires_grad:
             rows.register_hook(lambda gradient: gradient.clamp(-limit, limit))
         return rows
 

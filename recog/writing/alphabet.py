@@ -14,12 +14,18 @@ INSTEAD = {"\u2018": "'", "\u2019": "'", "`": "'", "\u00b4": "'", "\u201c": '"',
            "\\": "/", "^": "'", "\u00b0": " degrees", "\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4", "\u00a7": "section ", "\t": " ", "\u00a0": " "}
 
 
-def checked(text: str, symbols: Sequence[str], transliterate: bool = False) -> str:
-    """The text in characters that the model knows, lines kept apart. Raises ConfigError naming the others and what could stand for them."""
+def checked(text: str, symbols: Sequence[str], transliterate: bool | None = None, where: str = "the text") -> str:
+    """The text in characters that the model knows, lines kept apart. Raises ConfigError naming the others and what could stand for them.
+
+    transliterate: write these instead; None: that is no choice here.
+    """
     known, written, unknown = {*symbols, "\n"}, [], {}
+    text = unicodedata.normalize("NFC", text)                        # an accent that stands alone belongs to the letter before it
     for character in text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " "):
         if character in known:
             written.append(character)
+            continue
+        if unicodedata.category(character) == "Cf":                  # invisible: it says where words may be broken or joined
             continue
         other = replacement(character, known)
         if other is None or not transliterate:
@@ -28,8 +34,8 @@ def checked(text: str, symbols: Sequence[str], transliterate: bool = False) -> s
             written.append(other)
     if unknown:
         named = ", ".join(f"{_name(c)}" + (f" (as '{other.strip()}')" if other else "") for c, other in list(unknown.items())[:5])
-        hint = "--transliterate writes others in their place" if all(unknown.values()) else "leave it out"
-        raise ConfigError(f"holds what this model cannot write: {named}", where="the text", hint=hint)
+        instead = "--transliterate writes others in their place" if transliterate is not None and all(unknown.values()) else "leave it out"
+        raise ConfigError(f"holds what this model cannot write: {named}", where=where, hint=instead)
     return "\n".join(" ".join(line.split()) for line in "".join(written).split("\n"))
 
 

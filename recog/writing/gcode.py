@@ -7,22 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_text
+from ..ink.frame import PEN, around
 from ..types import Ink
 
 UP, DOWN = 5.0, 0.0                          # of Z, millimetres
 DRAWING, MOVING = 1500, 4000                 # millimetres a minute
 MARGIN = 10.0                                # to the left of the writing and below it
+LINE, SHEET = 12.0, (190.0, 277.0)           # millimetres: of a line's height; what may be written on, of A4
 
 
-def write(ink: Ink, path: Path, width: float = 180.0) -> None:
-    """width: of the writing, millimetres."""
-    write_text(path, program(ink, width))
+def write(ink: Ink, path: Path) -> None:
+    write_text(path, program(ink))
 
 
-def program(ink: Ink, width: float = 180.0) -> str:
-    points = ink.points[:, :2]
+def program(ink: Ink) -> str:
+    """A line of writing is LINE high, or as high as the sheet allows."""
+    points, frame = ink.points[:, :2], around(ink)
     low, high = points.min(0), points.max(0)
-    scale = width / max(high[0] - low[0], 1e-9)
+    scale = min(LINE * PEN / frame.pen, *(most / max(extent, 1e-9) for most, extent in zip(SHEET, high - low)))
     lines = ["; handwriting by recog", "G21 ; millimetres", "G90 ; absolute places", f"G0 Z{UP:.2f}"]
     for stroke in ink.strokes:
         places = np.column_stack([stroke[:, 0] - low[0], high[1] - stroke[:, 1]]) * scale + MARGIN

@@ -21,17 +21,17 @@ class Wanted:
     units: tuple[int, ...]                # of the text; with a prime, of its text and then of the line's
     seed: tuple[int, ...]                 # all that is random follows from it
     bias: float = 0.0                     # 0: as the network draws; more: neater, and more alike
-    prime: np.ndarray | None = None       # [P, 3] scaled points that are given: the beginning, in a hand that is to be followed
-    most: int | None = None               # points at most, those given among them
+    prime: np.ndarray | None = None       # [P, 3] scaled points that are given, the first at (0, 0): a hand that is to be followed
+    most: int | None = None               # points at most, those given among them; None: `room`
 
 
 @dataclass(frozen=True)
 class Written:
-    """A line as it was drawn."""
+    """A line as it was drawn; in row t, what is so when point t has been seen."""
 
-    points: np.ndarray                    # [T, 3]: dx, dy in the ink's units, and 1 at the end of a stroke
-    looked: np.ndarray                    # [T, U + 1]: how much each character was looked at; the last: the place after the text
-    rows: np.ndarray                      # [T, 6M + 1] of layers/mixture.py, scaled; [0, 0] if they were not asked for
+    points: np.ndarray                    # [T, 3]: dx, dy in the ink's units, and 1 at the end of a stroke; the first: where the line begins
+    looked: np.ndarray                    # [T, U + 1]: how much each character is looked at; the last: the place after the text
+    rows: np.ndarray                      # [T, 6M + 1] of layers/mixture.py, scaled: what is said of point t + 1; [0, 0] if not asked for
     ended: bool                           # whether the window left the text, rather than the room
 
 
@@ -63,7 +63,8 @@ def sample(model: Handwriting, wanted: Sequence[Wanted], rows: bool = False, thr
 
 def _written(pen: Pen, scale: np.ndarray, wanted: Sequence[Wanted], rows: bool) -> list[Written]:
     B, U = len(wanted), max(1, *(len(each.units) for each in wanted))
-    most = np.array([each.most or room(len(each.units)) for each in wanted])
+    primed = np.array([1 if each.prime is None else max(1, len(each.prime)) for each in wanted])
+    most = np.maximum([each.most or primed[b] + room(len(each.units)) for b, each in enumerate(wanted)], primed)
     T, M = int(most.max()), pen.output.shape[1]
     units, points = np.zeros((B, U), np.int64), np.zeros((B, T, 3), np.float32)
     uniform, normal = np.zeros((B, T, 2), np.float32), np.zeros((B, T, 2), np.float32)
@@ -73,9 +74,9 @@ def _written(pen: Pen, scale: np.ndarray, wanted: Sequence[Wanted], rows: bool) 
         draws = rng.random((most[b], 2), np.float32), rng.standard_normal((most[b], 2), np.float32)
         uniform[b, :most[b]], normal[b, :most[b]] = draws
         if each.prime is not None:
-            points[b, :len(each.prime)] = each.prime[:most[b]]
+            points[b, :len(each.prime)] = each.prime
     lines = Lines(units, np.array([len(each.units) for each in wanted]), np.array([each.bias for each in wanted], np.float32),
-                  np.array([0 if each.prime is None else len(each.prime) for each in wanted]), most, uniform, normal, points,
+                  primed, most, uniform, normal, points,
                   np.zeros((B, T, U + 1), np.float32), np.zeros((B, T, M) if rows else (B, 0, 0), np.float32),
                   np.zeros(B, np.int64), np.zeros(B, np.int64))
     write(pen, lines)

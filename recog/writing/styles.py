@@ -6,10 +6,10 @@ in a folder of the user's.
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .. import ink as inks
 from ..components import nearest
 from ..errors import ConfigError, DataError
 from ..files import read_json, write_text
+from ..ink.json import written
 from ..pen import normalize
 from ..pen.resample import resampled
 from ..types import Ink
@@ -47,7 +48,7 @@ class Style:
     def prime(self, writer: LoadedWriter, strength: float = 1.0) -> Prime:
         """As the network reads it; with a strength below 1 so much of it, in whole words. Raises ConfigError for a text that it cannot write,
         DataError for too little ink."""
-        text = checked(self.text, writer.units.symbols[1:]).replace("\n", " ")
+        text = checked(self.text, writer.units.symbols[1:], where="the style's text").replace("\n", " ")
         points = offsets(self.ink, writer)
         if len(points) < FEWEST:
             raise DataError("holds too little ink for a style", where="the style", hint="a line of ten words or so is best")
@@ -87,7 +88,7 @@ def follows(style: Style, writer: LoadedWriter) -> tuple[bool, int, int]:
     """
     prime = style.prime(writer)
     at = int(window(writer, prime.text, prime.points)[-1])
-    return at >= len(prime.text) - LEFT, at, len(prime.text)
+    return at >= max(1, len(prime.text) - LEFT), at, len(prime.text)
 
 
 def home() -> Path:
@@ -108,10 +109,16 @@ def find(name: str) -> Style:
     if not path.is_file():
         raise ConfigError(f"there is no style '{name}'{nearest(name, list(known))}", where="--style", hint="recog style list shows them")
     ink = inks.read(path)
-    text = read_json(path).get("text") if path.suffix == ".json" else None
+    text = said(path).get("text")
     if not isinstance(text, str) or not text.strip():
         raise DataError("does not say what is written", where=path, hint='recog style add FILE --text "..." makes a style of it')
     return Style(path.stem, " ".join(text.split()), ink)
+
+
+def said(path: Path) -> dict[str, Any]:
+    """What a file of ink as JSON holds beside its strokes; of other files, nothing."""
+    table = read_json(path) if path.suffix.lower() == ".json" else None
+    return table if isinstance(table, dict) else {}
 
 
 def add(source: Path, text: str, name: str | None, force: bool, writer: LoadedWriter) -> tuple[Path, tuple[bool, int, int]]:
@@ -132,6 +139,4 @@ def add(source: Path, text: str, name: str | None, force: bool, writer: LoadedWr
 
 
 def save(style: Style, path: Path) -> None:
-    inks.write(replace(style.ink), path)
-    table = read_json(path)
-    write_text(path, json.dumps({"text": style.text, **table}) + "\n")
+    write_text(path, written(style.ink, text=style.text))

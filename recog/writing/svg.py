@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Iterable
 
 import numpy as np
 
@@ -12,7 +14,6 @@ from ..types import Ink
 from .curves import beziers, outline, widths
 
 NAMESPACE = "http://www.w3.org/2000/svg"
-DIGITS = 2                                   # after the point, of coordinates
 INK = "#1a2a5e"
 
 
@@ -23,7 +24,7 @@ def write(ink: Ink, path: Path, nib: bool = False, animated: bool = False) -> No
 def drawn(ink: Ink, nib: bool = False, animated: bool = False) -> str:
     """An SVG document. nib: lines are the wider the slower the pen went; animated: strokes appear in the time that they took."""
     frame, start = around(ink), float(ink.strokes[0][0, 2])
-    box = " ".join(f"{value:.{DIGITS}f}" for value in frame[:4])
+    box = _numbers(frame[:4], digits(frame))
     lines = [f'<svg xmlns="{NAMESPACE}" viewBox="{box}" role="img">']
     for stroke in ink.strokes:
         if animated:
@@ -33,8 +34,13 @@ def drawn(ink: Ink, nib: bool = False, animated: bool = False) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
+def digits(frame: Frame) -> int:
+    """After the point, of coordinates: a hundredth of the pen's width is told."""
+    return max(0, 2 - math.floor(math.log10(frame.pen)))
+
+
 def _line(stroke: np.ndarray, frame: Frame) -> str:
-    return (f'd="{smooth(stroke[:, :2])}" fill="none" stroke="{INK}" stroke-width="{frame.pen:.{DIGITS}f}" '
+    return (f'd="{smooth(stroke[:, :2], digits(frame))}" fill="none" stroke="{INK}" stroke-width="{frame.pen:.{digits(frame)}f}" '
             'stroke-linecap="round" stroke-linejoin="round"')
 
 
@@ -43,7 +49,8 @@ def _nib(stroke: np.ndarray, frame: Frame) -> str:
     if len(points) < 3:
         return _line(stroke, frame)
     edge = outline(points, frame.pen * widths(points, stroke[:, 2]))
-    return f'd="M{_places(edge)}Z" fill="{INK}" stroke="{INK}" stroke-width="{frame.pen / 4:.{DIGITS}f}" stroke-linejoin="round"'
+    fine = digits(frame)
+    return f'd="M{_numbers(edge.ravel(), fine)}Z" fill="{INK}" stroke="{INK}" stroke-width="{frame.pen / 4:.{fine}f}" stroke-linejoin="round"'
 
 
 def _appearing(stroke: np.ndarray, frame: Frame, nib: bool, start: float) -> str:
@@ -56,14 +63,13 @@ def _appearing(stroke: np.ndarray, frame: Frame, nib: bool, start: float) -> str
     return f'<path opacity="0" pathLength="1" stroke-dasharray="1 2" stroke-dashoffset="1" {_line(stroke, frame)}>{shown}{grows}</path>'
 
 
-def smooth(points: np.ndarray) -> str:
+def smooth(points: np.ndarray, digits: int = 2) -> str:
     """Path data through all points [N, 2]; a single one is a dot."""
-    start = f"M{_places(points[:1])}"
+    start = f"M{_numbers(points[0], digits)}"
     if len(points) == 1:
         return f"{start}l0 0"
-    rows = np.concatenate([beziers(points), points[1:, None]], axis=1).reshape(-1, 6)
-    return start + "C" + " ".join(" ".join(f"{value:.{DIGITS}f}" for value in row) for row in rows)
+    return start + "C" + _numbers(np.concatenate([beziers(points), points[1:, None]], axis=1).ravel(), digits)
 
 
-def _places(points: np.ndarray) -> str:
-    return " ".join(f"{x:.{DIGITS}f} {y:.{DIGITS}f}" for x, y in points)
+def _numbers(values: Iterable[float], digits: int) -> str:
+    return " ".join(f"{value:.{digits}f}" for value in values)

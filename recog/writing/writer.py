@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Sequence
+from typing import Callable
 
 import numpy as np
 
@@ -14,12 +14,13 @@ from ..writingmodel import LoadedWriter
 from . import page, svg
 from .alphabet import checked
 from .sampler import Wanted, Written, sample
-from .styles import Style
+from .styles import Prime, Style
 
 CLEARER = 0.25                               # added to the bias with each new try
 LONGEST = 400                                # characters in a line
 MOST = 100_000                               # characters in a text
 POINTS, MOST_POINTS = 700, 20_000            # of a line that nobody dictates: usually, and at most
+TOGETHER = 64                                # lines that are drawn at once
 Reader = Callable[[Ink], str]
 
 
@@ -40,6 +41,8 @@ class WriteOptions:
             raise ValueError("bias must be from 0 to 100")
         if not 1 <= self.width <= LONGEST or not 1 <= self.tries <= 100:
             raise ValueError(f"width must be from 1 to {LONGEST}, tries from 1 to 100")
+        if self.seed < 0:
+            raise ValueError("seed must be at least 0")
         if not 0 <= self.errors <= 1 or not 0 < self.strength <= 1:
             raise ValueError("errors must be from 0 to 1, strength above 0 and at most 1")
 
@@ -80,18 +83,20 @@ def write(writer: LoadedWriter, text: str, options: WriteOptions = WriteOptions(
     if len(text) > MOST:
         raise ConfigError(f"has {len(text):,} characters", where="the text", hint=f"at most {MOST:,}")
     lines = page.wrapped(checked(text, writer.units.symbols[1:], options.transliterate), options.width)
+    prime = None if style is None else style.prime(writer, options.strength)
     found: list[Line | None] = [Line("", None, None, 0.0, 0, options.bias) if not line else None for line in lines]
     for attempt in range(options.tries):
-        open_ = [n for n, line in enumerate(found) if line is None or line.error > options.errors]
-        if not open_:
-            break
         bias = options.bias + attempt * CLEARER
-        wanted = [_wanted(writer, lines[n], (options.seed, n, attempt), bias, style, options.strength) for n in open_]
-        for n, each, drawn in zip(open_, wanted, sample(writer.model, wanted, threads=_threads())):
-            line = _judged(lines[n], each, drawn, reader, attempt + 1, bias)
-            if found[n] is None or line.error < found[n].error:
-                found[n] = line
-            found[n] = replace(found[n], tries=attempt + 1)
+        open_ = [n for n, line in enumerate(found) if line is None or line.error > options.errors]
+        for part in (open_[i:i + TOGETHER] for i in range(0, len(open_), TOGETHER)):
+            wanted = [_wanted(writer, lines[n], (options.seed, n, attempt), bias, prime) for n in part]
+            for n, each, drawn in zip(part, wanted, sample(writer.model, wanted, threads=_threads())):
+                line = _judged(lines[n], each, drawn, reader, attempt + 1, bias)
+                best = line if found[n] is None or line.error < found[n].error else found[n]
+                found[n] = replace(best, tries=attempt + 1)
+    if all(line.ink is None for line in found):
+        raise ConfigError("nothing is written: the network takes the text for written already", where=writer.name if style is None else f"style {style.name}",
+                          hint="" if style is None else "does its text say all of its ink? --strength 0.5 follows half of it")
     rng = np.random.default_rng((options.seed, len(lines)))
     return Page(tuple(found), page.together([line.ink for line in found], writer.height, rng))
 
@@ -107,22 +112,20 @@ def write_freely(writer: LoadedWriter, options: WriteOptions = WriteOptions(), p
     return Page((Line("", ink, None, 0.0, 1, options.bias),), page.together([ink], writer.height, np.random.default_rng(options.seed)))
 
 
-def _wanted(writer: LoadedWriter, text: str, seed: tuple[int, ...], bias: float, style: Style | None, strength: float) -> Wanted:
-    if style is None:
+def _wanted(writer: LoadedWriter, text: str, seed: tuple[int, ...], bias: float, prime: Prime | None) -> Wanted:
+    if prime is None:
         return Wanted(tuple(writer.units.encode(text, where="the text")), seed, bias)
-    prime = style.prime(writer, strength)
     return Wanted(tuple(writer.units.encode(f"{prime.text} {text}", where="the text")), seed, bias, prime.points)
 
 
 def _judged(text: str, wanted: Wanted, drawn: Written, reader: Reader | None, tries: int, bias: float) -> Line:
-    given = 0 if wanted.prime is None else len(wanted.prime)
-    points = drawn.points[given:]
-    if not len(points):
+    points = drawn.points if wanted.prime is None else drawn.points[len(wanted.prime):]
+    if len(points) <= (wanted.prime is None):
         return Line(text, None, "" if reader else None, 1.0, tries, bias)
     ink = page.timed(points)
     if reader is None:
-        reached = int(drawn.looked[-1, :-1].argmax()) + 1
-        return Line(text, ink, None, 0.0 if drawn.ended else 1 - reached / (len(wanted.units) + 1), tries, bias)
+        come = int(drawn.looked[-1].argmax()) + 1 - (len(wanted.units) - len(text))          # so many of the line's own characters
+        return Line(text, ink, None, 0.0 if drawn.ended else 1 - max(0, come) / (len(text) + 1), tries, bias)
     read = reader(ink)
     return Line(text, ink, read, min(1.0, distance(list(text), list(read)) / len(text)), tries, bias)
 
