@@ -6,11 +6,13 @@ The network has run already: its log-probabilities are decoded again for each pa
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from . import phones, svg
 from .config import Component
@@ -64,8 +66,12 @@ def tune(loaded: LoadedModel, component: Component, emissions: Mapping[str, np.n
         if pair not in found:
             config = replace(component.config, **dict(zip(("lm_weight", bonus), pair)))
             decoder = guided(Component(component.kind, config), guides, predictor)
-            found[pair] = np.array([distance(reference, tokens(loaded.units.decode(decode(decoder, emissions[id])[0].units)))
-                                    for id, reference in references.items()]) / total
+
+            def wrong(id: str) -> int:
+                return distance(references[id], tokens(loaded.units.decode(decode(decoder, emissions[id])[0].units)))
+
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                found[pair] = np.fromiter(pool.map(wrong, references), float, len(references)) / total
         return found[pair]
 
     def around(pair: tuple[float, float], axes: Sequence[Sequence[float]]) -> np.ndarray:
