@@ -8,6 +8,7 @@ A frame stands for the step around the middle of its window, so frame 0 begins (
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable
 
 import numpy as np
@@ -21,7 +22,7 @@ from .decode.posterior import edges, occupancies, path_durations
 from .errors import DataError
 from .features import extract, finish
 from .modeldir import LoadedModel
-from .reading import BETWEEN, lines_of_ink
+from .reading import BETWEEN, Piece, lines_of_ink
 from .text import Units
 from .types import Ink, Span, Transcript, Waveform
 
@@ -36,12 +37,18 @@ def align(loaded: LoadedModel, wave: Waveform, text: str, id: str = "-", source:
     """
     features = loaded.config.features
     log_probs = log_probs_of(loaded, finish(extract(wave, features), features, loaded.normalizer))
-    return ways(loaded, log_probs, text, id, source, lambda at: start + _seconds(at, loaded, len(log_probs), wave.seconds))
+
+    def places(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        times = start + _seconds(at, loaded, len(log_probs), wave.seconds)
+        return times[:-1], times[1:]
+
+    return ways(loaded, log_probs, text, id, source, places)
 
 
 def ways(loaded: LoadedModel, log_probs: np.ndarray, text: str, id: str, source: str,
-         places: Callable[[np.ndarray], np.ndarray]) -> dict[str, Transcript]:
-    """By each of METHODS. places: rows of log_probs [T, V], with fractions, to places in the file."""
+         places: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> dict[str, Transcript]:
+    """By each of METHODS. places: rows of log_probs [T, V] between which units lie [N + 1], with fractions, to where in the file each begins
+    and ends [N]."""
     labels = labels_of(loaded.units, text, id)
     try:
         path = best_path(log_probs, labels)
@@ -92,10 +99,10 @@ def _seconds(at: np.ndarray, loaded: LoadedModel, frames: int, seconds: float) -
     return np.interp(at, [0, *inner, frames], [0.0, *times, seconds])
 
 
-def _transcript(loaded: LoadedModel, id: str, source: str, labels: list[int], at: np.ndarray, confidence: tuple[float, ...],
+def _transcript(loaded: LoadedModel, id: str, source: str, labels: list[int], at: tuple[np.ndarray, np.ndarray], confidence: tuple[float, ...],
                 score: float) -> Transcript:
     units = loaded.units
-    spans = tuple(Span(units.symbols[u], float(a), float(b), c) for u, a, b, c in zip(labels, at, at[1:], confidence))
+    spans = tuple(Span(units.symbols[u], float(a), float(b), c) for u, a, b, c in zip(labels, *at, confidence))
     return Transcript(id, source, units.decode(labels), score, {"acoustic": score, "lm": 0.0, "length": 0.0}, units.words(spans), spans)
 
 
@@ -107,7 +114,10 @@ def align_page(loaded: LoadedModel, page: Ink, text: str, id: str = "-", source:
     found: dict[str, Transcript] = {}
     for piece, line in zip(pieces, texts):
         log_probs = log_probs_of(loaded, piece.frames)
-        borders = np.array([piece.where(row) for row in range(len(log_probs) + 1)])
-        for name, aligned in ways(loaded, log_probs, line, id, source, lambda at: np.interp(at, np.arange(len(borders)), borders)).items():
+        for name, aligned in ways(loaded, log_probs, line, id, source, partial(_points, piece)).items():
             found[name] = joined(found[name], aligned, BETWEEN["ink"]) if name in found else aligned
     return found
+
+
+def _points(piece: Piece, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([piece.where(row) for row in at[:-1]]), np.array([piece.until(row) for row in at[1:]])

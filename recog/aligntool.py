@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from .api import load
 from .components import nearest
 from .errors import ConfigError, DataError, RecogError
 from .files import write_text
-from .formats import render_all
+from .formats import cell, render_all
 from .modeldir import DEFAULTS, LoadedModel
 from .reading import medium
 from .sources import expand, medium_of
@@ -150,7 +151,12 @@ def align_files(sound: str, text: str | None, model: str | None, format: str | N
 
 
 def _default(sound: str) -> str:
-    files = expand([sound], lambda error: None) if Path(sound).suffix != ".jsonl" else []
+    """The bundled model for what the first file holds."""
+    path = Path(sound)
+    if path.suffix == ".jsonl" and path.is_file():
+        files = [_source(u.source, path.parent) for u in itertools.islice(manifest.read(path), 1)]
+    else:
+        files = expand([sound], lambda error: None)
     return DEFAULTS[medium_of(files[0]) or "audio"] if files else DEFAULTS["audio"]
 
 
@@ -159,6 +165,8 @@ def _aligned(loaded: LoadedModel, item: Item, score: Path | None, errors: dict[s
     if medium(loaded) == "ink":
         if item.text is None:
             raise DataError("has no text", where=item.id, hint="give TEXT: words, or a .txt file, or for several files a .tsv file")
+        if not item.text.strip():
+            raise DataError("there is no text to align", where=item.id)
         page = ink.read(Path(item.source))
         return align_page(loaded, page, item.text, item.id, item.source), len(page.points)
     wave = audio.read(item.source, rate=loaded.config.features.rate, start=item.start, end=item.end)
@@ -204,6 +212,6 @@ def render(found: list[tuple[Transcript, float]], format: str) -> str:
             del tiers["words"]
         return textgrid(tiers, seconds)
     if format == "tsv":
-        return "".join(f"{t.id}\t{tier}\t{span.start:.4f}\t{span.end:.4f}\t{span.text}\t{span.confidence:.4f}\n"
+        return "".join(f"{cell(t.id)}\t{tier}\t{span.start:.4f}\t{span.end:.4f}\t{span.text}\t{span.confidence:.4f}\n"
                        for t, _ in found for tier, spans in (("word", t.words), ("unit", t.units)) for span in spans)
     return "".join(render_all([t for t, _ in found], format))

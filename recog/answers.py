@@ -9,10 +9,11 @@ from .modeldir import LoadedModel
 from .types import Hypothesis, Span, Transcript
 
 
-def transcript(loaded: LoadedModel, id: str, source: str, found: Hypothesis, where: Callable[[int], float] | None = None) -> Transcript:
-    """`where`: in the file, of a frame; None: seconds from the beginning."""
-    units, where = loaded.units, where or loaded.seconds
-    spans = tuple(Span(units.symbols[unit], where(a), where(b), confidence)
+def transcript(loaded: LoadedModel, id: str, source: str, found: Hypothesis, where: Callable[[int], float] | None = None,
+               until: Callable[[int], float] | None = None) -> Transcript:
+    """where: in the file, a frame begins; until: what is before a frame ends; None: seconds from the beginning."""
+    units, where, until = loaded.units, where or loaded.seconds, until or loaded.seconds
+    spans = tuple(Span(units.symbols[unit], where(a), until(b), confidence)
                   for unit, (a, b), confidence in zip(found.units, found.spans, found.confidence))
     return Transcript(id, source, units.decode(found.units), found.score, found.parts, units.words(spans), spans)
 

@@ -135,12 +135,12 @@ class Transcriber:
     def _answer(self, pieces: list[tuple[_File, int, Piece]], decoder: Decoder, options: TranscribeOptions) -> None:
         if not pieces:
             return
-        for members in plan(np.array([len(frames) for *_, (frames, _) in pieces]), options.batch, None):
+        for members in plan(np.array([len(piece.frames) for *_, piece in pieces]), options.batch, None):
             chosen = [pieces[i] for i in members]
-            batch = pad([file.id for file, *_ in chosen], [frames for *_, (frames, _) in chosen], [()] * len(chosen))
+            batch = pad([file.id for file, *_ in chosen], [piece.frames for *_, piece in chosen], [()] * len(chosen))
             emissions, n = self.loaded.model.emissions(batch.x.to(self.device), batch.x_len.to(self.device))
-            for (file, number, (_, where)), rows, length in zip(chosen, emissions.cpu().numpy(), n.tolist()):
-                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, where)
+            for (file, number, piece), rows, length in zip(chosen, emissions.cpu().numpy(), n.tolist()):
+                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, piece.where, piece.until)
                                         for h in decode(decoder, rows[:length])]
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, Sequence
 from .api import TranscribeOptions, Transcriber, load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
-from .formats import FORMATS, SUFFIX, check_sources, render, render_all
+from .formats import FORMATS, SUFFIX, TIMED, check_sources, render, render_all
 from .modeldir import DEFAULTS, described, locate
 from .sources import expand, medium_of
 from .types import Transcript
@@ -31,6 +31,8 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
 
     media = list(DEFAULTS) if model is None else [described(locate(model)).get("medium", "audio")]
     sources = expand(names, failed, media)
+    if format in TIMED and (drawn := [source for source in sources if (media if model is not None else [medium_of(source)]) == ["ink"]]):
+        raise ConfigError(f"is ink, and ink has points, not the times of {format}", where=drawn[0], hint="--format json has them")
     outputs = {}
     if output_dir is not None:
         outputs = _outputs(sources, output_dir, format)

@@ -41,4 +41,5 @@ def nearest(word: str, choices) -> str:
     """' (did you mean ...)', or the whole list when nothing is near."""
     choices = [str(choice) for choice in choices]
     close = get_close_matches(str(word), choices, n=1, cutoff=0.5)
-    return f" (did you mean '{close[0]}'?)" if close else f" (one of: {', '.join(choices)})"
+    others = f" (one of: {', '.join(choices)})" if choices else ""
+    return f" (did you mean '{close[0]}'?)" if close else others

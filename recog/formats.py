@@ -14,6 +14,7 @@ CUE_SECONDS = 7.0                # a subtitle stays no longer than can be read a
 CUE_LETTERS = 80                 # fits on two lines,
 CUE_GAP = 0.8                    # and ends where the speaker pauses
 
+TIMED = ("srt", "vtt", "ctm")    # hold seconds
 _BREAKS = re.compile(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
@@ -71,8 +72,17 @@ def _object(transcript: Transcript) -> str:
              "words": [_span(word) for word in transcript.words],
              "units": [_span(unit) for unit in transcript.units],
              "nbest": [_answer(other) for other in transcript.nbest]}
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")     # file names need not be Unicode
+    return _readable(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _readable(text: str) -> str:
+    """File names need not be Unicode, but what is written is."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def cell(text: str) -> str:
+    """As it stands in a table: on one line, without tabs."""
+    return _readable(_BREAKS.sub(" ", text))
 
 
 def _answer(transcript: Transcript) -> dict[str, Any]:
@@ -92,12 +102,12 @@ def _rounded(value: float, places: int) -> float | None:
 
 def _tsv(transcripts: Iterable[Transcript]) -> Iterator[str]:
     for transcript in transcripts:
-        yield f"{_BREAKS.sub(' ', transcript.id)}\t{_BREAKS.sub(' ', transcript.text)}\n"
+        yield f"{cell(transcript.id)}\t{cell(transcript.text)}\n"
 
 
 def _ctm(transcripts: Iterable[Transcript]) -> Iterator[str]:
     for transcript in transcripts:
-        name = "_".join(transcript.id.split()) or "-"
+        name = _readable("_".join(transcript.id.split())) or "-"
         for word in _timed(transcript):
             text = "_".join(word.text.split())
             yield f"{name} 1 {word.start:.3f} {max(0.0, word.end - word.start):.3f} {text} {word.confidence:.4f}\n"

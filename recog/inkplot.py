@@ -27,6 +27,8 @@ COLOURS = ("#c1121f", "#1d4ed8", "#15803d", "#b45309", "#7e22ce", "#0e7490")
 NOBODYS = "#9a9a9a"
 FAINT = 0.05                                                 # probabilities below are not drawn
 SHOWN_SPACE = "_"
+MOST_LINES = 60
+NEAR = 100                                                   # points between two answers that are shared by them; more are somebody else's
 
 
 def picture(path: Path, out: Path | None, model: str | None, text: str | None, force: bool) -> None:
@@ -53,28 +55,29 @@ def plot(loaded: LoadedModel, page: Ink, out: Path) -> None:
     """Writes a PNG. Bars stand where the pen was in the middle of a frame, as high as the probability of the unit above them."""
     from PIL import Image, ImageDraw
 
-    pieces, lines = list(lines_of_ink(loaded, page)), lines_of(list(page.strokes))
+    lines = lines_of(list(page.strokes))
+    if len(lines) > MOST_LINES:
+        raise ConfigError(f"has {len(lines)} lines of ink, and at most {MOST_LINES} are plotted", where="--plot")
     height = INK + GAP + BARS + 2 * MARGIN
-    picture = Image.new("RGB", (WIDTH * FINE, height * len(pieces) * FINE), "white")
-    drawing = ImageDraw.Draw(picture)
-    for number, (piece, members) in enumerate(zip(pieces, lines)):
+    picture = Image.new("RGB", (WIDTH, height * len(lines)), "white")
+    for number, (piece, members) in enumerate(zip(lines_of_ink(loaded, page), lines)):
+        line = Image.new("RGB", (WIDTH * FINE, height * FINE), "white")
         log_probs = log_probs_of(loaded, piece.frames)
-        found = decode(Greedy(), log_probs)[0]
-        _line(drawing, loaded, page, piece, members, log_probs, found, number * height)
+        _line(ImageDraw.Draw(line), loaded, page, piece, members, log_probs, decode(Greedy(), log_probs)[0])
+        picture.paste(line.reduce(FINE), (0, number * height))
     with writing(out) as partial:
-        picture.reduce(FINE).save(partial, format="PNG")
+        picture.save(partial, format="PNG")
 
 
-def _line(drawing: ImageDraw, loaded: LoadedModel, page: Ink, piece: Piece, members: list[int], log_probs: np.ndarray, found: Hypothesis,
-          top: int) -> None:
+def _line(drawing: ImageDraw, loaded: LoadedModel, page: Ink, piece: Piece, members: list[int], log_probs: np.ndarray, found: Hypothesis) -> None:
     points, firsts = page.points[:, :2], np.cumsum([0, *map(len, page.strokes)])
     own = np.concatenate([points[firsts[i]:firsts[i + 1]] for i in members])
     low, extent = own.min(0), np.maximum(np.ptp(own, axis=0), 1e-9)
     scale = min((WIDTH - 2 * MARGIN) / extent[0], INK / extent[1])
-    spans = [(piece.where(a), piece.where(b)) for a, b in found.spans]
+    spans = [(piece.where(a), piece.until(b)) for a, b in found.spans]
 
     def on_paper(xy: np.ndarray) -> np.ndarray:
-        return ((xy - low) * scale + (MARGIN, top + MARGIN)) * FINE
+        return ((xy - low) * scale + (MARGIN, MARGIN)) * FINE
 
     owners = _owners(len(points), spans)
     for i in members:
@@ -82,13 +85,13 @@ def _line(drawing: ImageDraw, loaded: LoadedModel, page: Ink, piece: Piece, memb
             a, b = on_paper(points[max(at - 1, firsts[i])]), on_paper(points[at])
             drawing.line([tuple(a), tuple(b)], fill=_colour(owners[at]), width=2 * FINE)
             drawing.ellipse([*(b - FINE), *(b + FINE)], fill=_colour(owners[at]))
-    base = (top + MARGIN + INK + GAP + BARS) * FINE
+    base = (MARGIN + INK + GAP + BARS) * FINE
     drawing.line([(MARGIN * FINE, base), ((WIDTH - MARGIN) * FINE, base)], fill=NOBODYS, width=FINE)
     best = log_probs[:, 1:].argmax(1) + 1
     for row, unit in enumerate(best):
         chance = float(np.exp(log_probs[row, unit]))
         if chance >= FAINT:
-            x = on_paper(points[int(min((piece.where(row) + piece.where(row + 1)) / 2, len(points) - 1))])[0]
+            x = on_paper(points[int(min(piece.where(row + 0.5), len(points) - 1))])[0]
             owner = next((k for k, (a, b) in enumerate(found.spans) if a <= row < b), -1)
             drawing.line([(x, base), (x, base - chance * BARS * FINE)], fill=_colour(owner), width=2 * FINE)
     _letters(drawing, loaded, found, spans, points, on_paper, base)
@@ -105,11 +108,11 @@ def _letters(drawing: ImageDraw, loaded: LoadedModel, found: Hypothesis, spans: 
 
 
 def _owners(points: int, spans: list[tuple[float, float]]) -> np.ndarray:
-    """Of each point, which answer it belongs to, -1 for none: up to half of what lies between two goes to each."""
+    """Of each point, which answer it belongs to, -1 for none: up to half of what lies between two goes to each, if that is little."""
     owners = np.full(points, -1)
     for number, (start, end) in enumerate(spans):
-        begin = start if not number else (spans[number - 1][1] + start) / 2
-        finish = end if number + 1 == len(spans) else (end + spans[number + 1][0]) / 2
+        before, after = start - spans[number - 1][1] if number else 0, spans[number + 1][0] - end if number + 1 < len(spans) else 0
+        begin, finish = start - (before / 2 if 0 < before < NEAR else 0), end + (after / 2 if 0 < after < NEAR else 0)
         owners[int(begin):max(int(begin) + 1, int(np.ceil(finish)))] = number
     return owners
 

@@ -17,7 +17,7 @@ from .errors import DataError
 from .files import read_json
 from .pen.layout import lines_of
 from .segment import SegmentConfig, segments
-from .sources import SUFFIXES
+from .sources import SUFFIXES, medium_of
 from .types import Utterance
 
 CLIPPED = 0.98                   # of full scale: 8-bit sound goes no higher than 0.992, mu-law than 0.981
@@ -121,7 +121,8 @@ def _decibels(value: float) -> str:
 class _Split:
     utterances: int = 0
     seconds: float = 0.0
-    heard: int = 0                        # utterances whose length is known
+    found: int = 0                        # utterances whose file is there
+    timed: bool = True                    # of all that are there, the seconds are known
     speakers: set[str] = field(default_factory=set)
     words: int = 0
     characters: int = 0
@@ -131,16 +132,17 @@ def _manifest(path: Path) -> str:
     splits: dict[str, _Split] = {}
     letters: Counter[str] = Counter()
     words: Counter[str] = Counter()
-    lengths: dict[str, float | None] = {}
+    lengths: dict[str, tuple[bool, float | None]] = {}
     utterances = list(manifest.read(path))
     if not utterances:
         raise DataError("holds no utterances", where=path)
     for utterance in utterances:
         split = splits.setdefault(utterance.split, _Split())
-        seconds = _seconds(utterance, path.parent, lengths)
+        there, seconds = _found(utterance, path.parent, lengths)
         split.utterances += 1
         split.seconds += seconds or 0.0
-        split.heard += seconds is not None
+        split.found += there
+        split.timed &= seconds is not None or not there
         split.speakers |= {utterance.speaker} - {""}
         split.words += len(utterance.text.split())
         split.characters += len(utterance.text)
@@ -148,9 +150,9 @@ def _manifest(path: Path) -> str:
         words.update(utterance.text.split())
     rows = [("manifest", str(path)), *_table(splits)]
     by_length = sorted(utterances, key=lambda u: len(u.text))
-    silent = len(utterances) - sum(split.heard for split in splits.values())
-    if silent:
-        rows.append(("not found", f"{silent} of {len(utterances)} recordings are not there or cannot be read"))
+    lost = len(utterances) - sum(split.found for split in splits.values())
+    if lost:
+        rows.append(("not found", f"{lost} of {len(utterances)} files are not there or cannot be read"))
     alphabet = "".join(sorted(letters))
     rows += [("vocabulary", f"{len(words)} different words, {len(letters)} different characters: {alphabet!r}"),
              ("shortest", _text(by_length[0])), ("longest", _text(by_length[-1]))]
@@ -159,23 +161,25 @@ def _manifest(path: Path) -> str:
 
 def _table(splits: dict[str, _Split]) -> list[tuple[str, str]]:
     names = ("utterances", "hours", "speakers", "words", "characters")
-    cells = [(name, f"{s.utterances:,}", f"{s.seconds / 3600:.2f}" if s.heard else "-", f"{len(s.speakers):,}",
+    cells = [(name, f"{s.utterances:,}", f"{s.seconds / 3600:.2f}" if s.found and s.timed else "-", f"{len(s.speakers):,}",
               f"{s.words:,}", f"{s.characters:,}") for name, s in splits.items()]
     return [(first, "".join(f"{cell:>12}" for cell in rest)) for first, *rest in [("split", *names), *cells]]
 
 
-def _seconds(utterance: Utterance, folder: Path, lengths: dict[str, float | None]) -> float | None:
-    """None when the recording is not there or is none. Sources are relative to the manifest, or to where we are."""
+def _found(utterance: Utterance, folder: Path, lengths: dict[str, tuple[bool, float | None]]) -> tuple[bool, float | None]:
+    """Whether its file is there and can be read, and its seconds if it is sound. Sources are relative to the manifest, or to where we are."""
     if utterance.end is not None:
-        return utterance.end - utterance.start
+        return True, utterance.end - utterance.start
     if utterance.source not in lengths:
         path = next((p for p in (Path(utterance.source), folder / utterance.source) if p.is_file()), None)
+        drawn = path is not None and medium_of(str(path)) == "ink"
         try:
-            lengths[utterance.source] = audio.duration(path) if path else None
+            length = audio.duration(path) if path and not drawn else None
         except DataError:
-            lengths[utterance.source] = None
-    length = lengths[utterance.source]
-    return None if length is None else length - utterance.start
+            length = None
+        lengths[utterance.source] = (drawn or length is not None, length)
+    there, length = lengths[utterance.source]
+    return there, None if length is None else length - utterance.start
 
 
 def _text(utterance: Utterance) -> str:

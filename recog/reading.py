@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple
 
@@ -23,7 +25,8 @@ BETWEEN = {"audio": " ", "ink": "\n"}        # what stands between the texts of 
 
 class Piece(NamedTuple):
     frames: np.ndarray                       # [T, D], as the encoder wants them
-    where: Callable[[int], float]            # of a row of log-probabilities: the second, or the number of the point, at which it begins
+    where: Callable[[float], float]          # of a row of log-probabilities: the second, or the number of the point, at which it begins
+    until: Callable[[float], float]          # ... and at which what is before it ends: not the same where the pen was elsewhere between
 
 
 def medium(loaded: LoadedModel) -> str:
@@ -44,8 +47,12 @@ def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Itera
     name = "standard input" if source == "-" else source
     read_from = sys.stdin.buffer.read() if source == "-" else source
     for segment in segments(audio.blocks(read_from, rate=features.rate, name=name), config):
-        start = segment.start
-        yield Piece(finish(extract(segment.waveform, features), features, loaded.normalizer), lambda frame, start=start: start + loaded.seconds(frame))
+        where = partial(_second, loaded, segment.start)
+        yield Piece(finish(extract(segment.waveform, features), features, loaded.normalizer), where, where)
+
+
+def _second(loaded: LoadedModel, start: float, frame: float) -> float:
+    return start + loaded.seconds(frame)
 
 
 def lines_of_ink(loaded: LoadedModel, page: Ink) -> Iterator[Piece]:
@@ -62,9 +69,18 @@ def line_of_ink(loaded: LoadedModel, line: Ink, numbers: np.ndarray | None = Non
     numbers = np.arange(len(line.points)) if numbers is None else numbers
     frames, ends = pen.extract(line, config)
     begins = np.append(0, np.round(ends).astype(int) + 1)                                  # in the line: where each frame begins
+    begins = np.minimum(begins, len(numbers))
 
-    def where(row: int) -> float:
-        at = begins[min(row * per_row, len(begins) - 1)]
-        return float(numbers[at] if at < len(numbers) else numbers[-1] + 1)
+    def within(row: float) -> float:
+        return float(np.interp(row * per_row, np.arange(len(begins)), begins))
 
-    return Piece(finish(frames, config, loaded.normalizer), where)
+    def where(row: float) -> float:
+        at = within(row)
+        return float(numbers[int(at)] + at % 1 if at < len(numbers) else numbers[-1] + 1)
+
+    def until(row: float) -> float:
+        at = within(row)
+        last = math.ceil(at)
+        return float(numbers[last - 1] + 1 - (last - at) if last else numbers[0])
+
+    return Piece(finish(frames, config, loaded.normalizer), where, until)

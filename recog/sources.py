@@ -11,6 +11,7 @@ from .errors import DataError
 from .ink import is_ink
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".nist", ".aiff", ".aif", ".au", ".caf", ".w64"}
+INK = {".inkml", ".upn", ".unp", ".unipen"}
 STDIN = "-"
 NAMES = {"audio": "sound", "ink": "ink"}
 
@@ -18,9 +19,12 @@ NAMES = {"audio": "sound", "ink": "ink"}
 def medium_of(source: str) -> str:
     """What a file seems to hold, by its content or its name: "audio" or "ink"; or "" for neither. Standard input is sound."""
     path = Path(source)
-    if source == STDIN or path.suffix.lower() in SUFFIXES or is_audio(path):
+    suffix = path.suffix.lower()
+    if source == STDIN or is_audio(path):
         return "audio"
-    return "ink" if is_ink(path) else ""
+    if suffix in INK or is_ink(path):
+        return "ink"
+    return "audio" if suffix in SUFFIXES else ""
 
 
 def expand(names: Iterable[str], on_error: Callable[[DataError], None], media: Sequence[str] = ("audio", "ink")) -> list[str]:

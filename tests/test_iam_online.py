@@ -162,6 +162,13 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
             assert begin <= line[0].start and line[-1].end <= end
             assert all(a.start <= a.end == b.start for a, b in zip(line, line[1:]))
         assert math.isclose(sum(aligned.parts.values()), aligned.score)
+    late = Ink((*first.strokes[:-1], *page.strokes[len(first.strokes):], first.strokes[-1]))           # a stroke that was written at the end
+    for aligned in align_page(reader.loaded, late, "nvo lin\npin tvn").values():
+        others = len(first.points) - len(late.strokes[-1]), len(late.points) - len(late.strokes[-1])   # where the second line's points are
+        assert not any(others[0] <= span.start < others[1] or others[0] < span.end <= others[1] for span in aligned.units[:7])
+        assert others[1] < aligned.units[6].end <= len(late.points) and all(others[0] <= span.start < others[1] for span in aligned.units[7:])
+    with pytest.raises(ConfigError, match="page.xml: is ink, and ink has points, not the times of srt"):
+        transcribe_files([str(tmp_path / "page.xml")], str(folder / "model"), "srt", {})
     with pytest.raises(DataError, match="the page has 2 lines of ink, the text 1"):
         align_page(reader.loaded, page, "nvo lin pin tvn")
     with pytest.raises(ConfigError, match="ink has points, not times"):
@@ -175,7 +182,7 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
     assert drawn.shape[1] == 1400 and (drawn != 255).any(axis=2).mean() > 0.005
     with pytest.raises(ConfigError, match="is there already"):
         picture(tmp_path / "page.xml", tmp_path / "page.png", str(folder / "model"), None, False)
-    with pytest.raises(ConfigError, match="goes with --plot"):
+    with pytest.raises(ConfigError, match="go with --plot"):
         picture(tmp_path / "page.xml", None, str(folder / "model"), None, False)
     assert f"{len(page.strokes)}, {len(page.points)} points" in describe(tmp_path / "page.xml")
 

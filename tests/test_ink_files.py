@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from recog import ink
 from recog.errors import ConfigError, DataError, DiskError
 from recog.ink import checks, source
+from recog.sources import expand, medium_of
 from recog.types import Ink
 
 UNKNOWN = float("nan")
@@ -219,3 +221,35 @@ def test_the_command_converts_and_keeps_what_is_there(tmp_path):
     with pytest.raises(ConfigError, match="is there already"):
         ink.convert(tmp_path / "a.unp", tmp_path / "a.inkml")
     ink.convert(tmp_path / "a.unp", tmp_path / "a.inkml", force=True)
+
+
+@pytest.mark.parametrize("content", [
+    INKML.encode("utf-16"), INKML.encode("utf-16-le"), JSON.encode("utf-16"), b"\xef\xbb\xbf" + JSON.encode(), b"\xef\xbb\xbf [[[1, 2], [3, 4]]]",
+    f"<!-- {'-' * 0}{'x' * 5000} -->" + INKML, '{"note": "' + "x" * 5000 + '", "strokes": [[[1, 2], [3, 4]]]}', '[{"x": [1, 3], "y": [2, 4]}]',
+    "# said before\n" * 400 + UNIPEN])
+def test_ink_is_known_by_its_content_however_it_is_written(tmp_path, content):
+    path = tmp_path / "some.file"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert source.is_ink(path) and medium_of(str(path)) == "ink" and len(ink.read(path).strokes) == 1
+
+
+def test_what_is_named_as_ink_is_not_passed_over(tmp_path):
+    (tmp_path / "empty.inkml").write_bytes(b"")
+    (tmp_path / "other.txt").write_text("words")
+    (tmp_path / "ink.wav").write_text(INKML)
+    os.mkfifo(tmp_path / "pipe.inkml")
+    assert medium_of(str(tmp_path / "empty.inkml")) == medium_of(str(tmp_path / "ink.wav")) == "ink"
+    assert medium_of(str(tmp_path / "other.txt")) == "" and not source.is_ink(tmp_path / "pipe.inkml")
+    assert [Path(name).name for name in expand([str(tmp_path)], pytest.fail)] == ["empty.inkml", "ink.wav"]
+
+
+def test_times_that_are_no_dates_are_not_known(tmp_path):
+    (stroke,) = read(tmp_path, '{"strokes": [{"x": [1, 2], "y": [1, 2], "t": [1e300, 2e300]}]}').strokes
+    assert np.isnan(stroke[:, 2]).all()
+
+
+def test_inkml_keeps_times_to_the_bit(tmp_path):
+    times = np.cumsum(np.random.default_rng(0).random(50))
+    given = Ink((np.column_stack([np.arange(50), np.arange(50), times]),))
+    ink.write(given, tmp_path / "a.inkml")
+    np.testing.assert_array_equal(ink.read(tmp_path / "a.inkml").strokes[0], given.strokes[0])

@@ -192,7 +192,7 @@ def test_what_is_written(tmp_path):
     assert path.read_text().split("\n") == [
         '<?xml version="1.0" encoding="UTF-8"?>', '<ink xmlns="http://www.w3.org/2003/InkML">', "  <traceFormat>",
         '    <channel name="X" type="decimal" units="dev"/>', '    <channel name="Y" type="decimal" units="dev"/>',
-        '    <channel name="T" type="decimal" units="ms"/>', "  </traceFormat>",
-        "  <trace>1.0 -2.5 0.0, 3.0 4.0 12.5</trace>", "  <trace>1.0 2.0 ?</trace>", "</ink>", ""]
+        '    <channel name="T" type="decimal" units="s"/>', "  </traceFormat>",
+        "  <trace>1.0 -2.5 0.0, 3.0 4.0 0.0125</trace>", "  <trace>1.0 2.0 ?</trace>", "</ink>", ""]
     ink.write(DOT, path)
     assert '"T"' not in path.read_text() and "<trace>1.0 2.0</trace>" in path.read_text()

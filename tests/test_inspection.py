@@ -84,7 +84,7 @@ def test_a_manifest_is_counted(tmp_path):
     assert re.search(r"^train +2 +0\.02 +2 +3 +12$", text, re.MULTILINE)
     assert re.search(r"^test +1 +- +1 +1 +1$", text, re.MULTILINE)
     said = rows(text)
-    assert said["not found"] == "1 of 3 recordings are not there or cannot be read"
+    assert said["not found"] == "1 of 3 files are not there or cannot be read"
     assert said["vocabulary"] == "4 different words, 8 different characters: ' EHNORTW'"
     assert said["shortest"] == "1 characters, 'c': O" and said["longest"] == "7 characters, 'a': ONE TWO"
 

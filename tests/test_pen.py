@@ -1,6 +1,7 @@
 """Ink to frames: every step of normalization by itself, resampling, layout, and the front ends against loops."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -311,3 +312,26 @@ def test_a_page_is_cut_into_its_lines(count, slope, seed):
     found = lines_of(page)
     assert sorted(i for line in found for i in line) == list(range(len(page)))
     assert [sorted({owner[i] for i in line}) for line in found] == [[row] for row in range(count) if row in owner]
+
+
+def test_each_stroke_is_of_one_line_wherever_it_is():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        page = [rng.random((2, 1)) * (0, 30, 0) + (*rng.random(2) * (900, 600), 0) for _ in range(60)]
+        assert sorted(i for line in lines_of(page) for i in line) == list(range(60))
+
+
+def test_a_page_of_twenty_thousand_strokes():
+    page = [np.array([[x, y, 0.0], [x + 5, y + 20, 0.0]]) for y in range(0, 40000, 100) for x in range(0, 1000, 20)]
+    began = time.monotonic()
+    assert len(lines_of(page)) == 400 and time.monotonic() - began < 60
+
+
+def test_strokes_far_beside_a_line_are_left_out():
+    line = strokes("nvo lin")
+    width = max(s[:, 0].max() for s in line)
+    for far in (-1e5, 1e5):
+        stray = np.array([[far, 100.0, 0.0]])
+        assert len(normalize.without_glitches([*line, stray])) == len(line)
+    wide = [*line, *(s + (3 * width, 0, 0) for s in line)]
+    assert len(normalize.without_glitches(wide)) == len(wide)

@@ -20,7 +20,7 @@ def prepare(corpus: Path):
             if name == MAY_BE_ABSENT:
                 continue
             raise DataError("is missing", where=path, hint="is this the folder that holds lineStrokes/, ascii/ and the lists?")
-        forms = path.read_text(encoding="utf-8").split()
+        forms = read(path).split()
         found = {form: strokes(corpus, form, path) for form in forms}
         count = sum(map(len, found.values()))
         say(f"prepare: {name} {len(forms)} forms, {count} lines")
@@ -29,6 +29,13 @@ def prepare(corpus: Path):
                             hint="the corpus is incomplete or of another edition")
         for form, files in found.items():
             yield from lines(corpus, form, files, split)
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError("is not UTF-8", where=path) from None
 
 
 def strokes(corpus: Path, form: str, where: Path) -> list[Path]:

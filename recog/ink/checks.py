@@ -10,6 +10,7 @@ from ..errors import DataError
 from ..types import Ink
 
 FARTHEST = 1e7                           # beyond it a coordinate is a mistake, not a place on paper
+LATEST = 1e11                            # seconds; beyond it a time is a mistake, not a date
 
 
 def ink(strokes: Iterable[Any], where: object) -> Ink:
@@ -26,7 +27,7 @@ def stroke(rows: np.ndarray, number: int, where: object) -> np.ndarray:
         raise DataError(f"stroke {number} has a point {abs(rows[:, :2]).max():.3g} from the origin", where=where,
                         hint=f"coordinates may go up to {FARTHEST:g}")
     times = rows[:, 2]
-    if len(rows) and not (np.isfinite(times).all() and (times[1:] >= times[:-1]).all()):
+    if len(rows) and not ((abs(times) <= LATEST).all() and (times[1:] >= times[:-1]).all()):
         rows = rows.copy()
         rows[:, 2] = np.nan
     return rows

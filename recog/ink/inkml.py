@@ -190,13 +190,13 @@ def _otherwise(channel: Element) -> float:
 
 
 def write(ink: Ink, path: Path) -> None:
-    """Device units and, if any times are known, milliseconds; "?" for those that are not. Every number in full."""
+    """Device units and, if any times are known, seconds; "?" for those that are not. Every number in full."""
     timed = [not checks.untimed(stroke) for stroke in ink.strokes]
-    channels = [("X", "dev"), ("Y", "dev"), *([("T", "ms")] if any(timed) else [])]
+    channels = [("X", "dev"), ("Y", "dev"), *([("T", "s")] if any(timed) else [])]
     lines = [f'    <channel name="{name}" type="decimal" units="{unit}"/>' for name, unit in channels]
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<ink xmlns="{NAMESPACE}">', "  <traceFormat>", *lines, "  </traceFormat>"]
     for stroke, known in zip(ink.strokes, timed):
-        times = [f" {t!r}" if known else " ?" for t in (stroke[:, 2] * 1e3).tolist()] if any(timed) else [""] * len(stroke)
+        times = [f" {t!r}" if known else " ?" for t in stroke[:, 2].tolist()] if any(timed) else [""] * len(stroke)
         points = (f"{x!r} {y!r}{t}" for (x, y), t in zip(stroke[:, :2].tolist(), times))
         lines.append("  <trace>" + ", ".join(points) + "</trace>")
     write_text(path, "\n".join([*lines, "</ink>", ""]))

@@ -9,10 +9,11 @@ from pathlib import Path
 from ..errors import DataError
 
 LARGEST = 1 << 28                        # bytes; the largest file of ink that is read
+LOOKED_AT = 1 << 20                      # bytes, by which a file is told to hold ink
 
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ROOTS = re.compile(rb"<(?:\w+:)?(?:ink|svg|WhiteboardCaptureSession)[\s>]")
-_STROKES = re.compile(rb"^\s*\[\s*\[|\"(?:strokes|drawing)\"")
+_STROKES = re.compile(rb"^\s*\[\s*[\[{]|\"(?:strokes|drawing)\"")
 _UNIPEN = re.compile(rb"^[ \t]*\.(?:PEN_DOWN|PEN_UP|COORD|SEGMENT|HIERARCHY|VERSION|COMMENT|KEYWORD|INCLUDE)\b", re.MULTILINE)
 
 
@@ -33,26 +34,33 @@ def content(path: Path) -> bytes:
 
 def kind(data: bytes) -> str:
     """"xml", "json" or "unipen", or "" for none of them."""
-    first = data[:64].removeprefix(codecs.BOM_UTF8)
-    if first.startswith(_WIDE):
-        first = first[2:]
-    first = first.replace(b"\0", b"").lstrip()[:1]
+    begins = _narrow(data)
+    first = begins.lstrip()[:1]
     if first == b"<":
         return "xml"
     if first in (b"{", b"["):
         return "json"
-    return "unipen" if _UNIPEN.search(data) else ""
+    return "unipen" if _UNIPEN.search(begins) else ""
 
 
 def is_ink(path: Path) -> bool:
     """Whether a file seems to hold ink, by how it begins."""
     try:
+        if not path.is_file():
+            return False
         with open(path, "rb") as stream:
-            begins = stream.read(4096)
+            begins = _narrow(stream.read(LOOKED_AT))
     except OSError:
         return False
     found = kind(begins)
     return bool(found == "unipen" or found == "xml" and _ROOTS.search(begins) or found == "json" and _STROKES.search(begins))
+
+
+def _narrow(data: bytes) -> bytes:
+    """Without byte order marks, and in one byte for each ASCII character also where UTF-16 has two."""
+    if data.startswith(_WIDE) or data[:4].count(0) == 2:
+        return data[2 * data.startswith(_WIDE):].replace(b"\0", b"")
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def text(data: bytes, path: Path, otherwise: str = "") -> str:

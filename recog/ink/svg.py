@@ -89,7 +89,7 @@ def _is_line(style: dict[str, str]) -> bool:
 
 def transform(text: str) -> np.ndarray:
     """The matrix [3, 3] of a transform attribute. Raises ValueError."""
-    matrix, at, text = np.eye(3), 0, text.rstrip()
+    matrix, at, text = np.eye(3), 0, "" if text.strip() == "none" else text.rstrip()
     while at < len(text):
         match = _TRANSFORM.match(text, at)
         if not match:
@@ -144,7 +144,10 @@ def _length(element: Element, name: str) -> float:
 
 def _times(element: Element, points: int) -> np.ndarray:
     """Seconds [points]; unknown if there are not as many as points, as when the path was edited since."""
-    values = np.array(pathdata.numbers(element.get(TIMES, "")), np.float64)
+    try:
+        values = np.array(pathdata.numbers(element.get(TIMES, "")), np.float64)
+    except ValueError:                                       # another program's
+        return np.full(points, np.nan)
     return values if len(values) == points else np.full(points, np.nan)
 
 

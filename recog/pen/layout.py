@@ -15,21 +15,57 @@ def lines_of(strokes: list[np.ndarray]) -> list[list[int]]:
     strokes [N, 2 or more] (x, y downwards). People write lines from left to right, come back for dots and bars, and may slope.
     """
     boxes = np.array([[s[:, 0].min(), s[:, 1].min(), s[:, 0].max(), s[:, 1].max()] for s in strokes])
-    middle, height = (boxes[:, 1] + boxes[:, 3]) / 2, _height(boxes)
-    lines: list[list[int]] = []
+    height = _height(boxes)
+    lines: list[_Line] = []
     for number, box in enumerate(boxes):
-        off = [_distance(number, line, boxes, middle, height) for line in lines]
-        nearest = int(np.argmin(off)) if off else -1
-        if lines and off[-1] <= DOWN:
-            lines[-1].append(number)                       # the line under way
-        elif lines and off[nearest] <= DOWN:
-            lines[nearest].append(number)                  # a dot or a bar, later
-        elif lines and box[0] > max(boxes[i, 2] for i in lines[-1]) - BACK * height and off[-1] <= 2 * DOWN:
-            lines[-1].append(number)                       # it goes on to the right, a little higher or lower
+        last = lines[-1] if lines else None
+        off = last.distance(box, height) if last else 0.0
+        if last and off <= DOWN:
+            last.add(number, box)                          # the line under way
+            continue
+        others = [line for line in lines[:-1] if line.may_be_near(box, height)]
+        distances = [line.distance(box, height) for line in others]
+        nearest = int(np.argmin(distances)) if others else -1
+        if others and distances[nearest] <= DOWN:
+            others[nearest].add(number, box)               # a dot or a bar, later
+        elif last and off <= 2 * DOWN and box[0] > last.right - BACK * height:
+            last.add(number, box)                          # it goes on to the right, a little higher or lower
         else:
-            lines.append([number])
-    lines = _merged(lines, boxes, middle, height)
-    return sorted(lines, key=lambda line: float(np.median(middle[line])))
+            lines.append(_Line(number, box))
+    lines = _merged(lines, boxes, height)
+    return [sorted(line.numbers) for line in sorted(lines, key=_Line.middle)]
+
+
+class _Line:
+    """A line under way: its strokes, and their boxes [N, 4] (left, top, right, bottom)."""
+
+    def __init__(self, number: int, box: np.ndarray):
+        self.numbers: list[int] = []
+        self._boxes, self.top, self.bottom, self.right = np.empty((8, 4)), np.inf, -np.inf, -np.inf
+        self.add(number, box)
+
+    def add(self, number: int, box: np.ndarray) -> None:
+        if len(self.numbers) == len(self._boxes):
+            self._boxes = np.concatenate([self._boxes, np.empty_like(self._boxes)])
+        self._boxes[len(self.numbers)] = box
+        self.numbers.append(number)
+        self.top, self.bottom, self.right = min(self.top, box[1]), max(self.bottom, box[3]), max(self.right, box[2])
+
+    def middle(self) -> float:
+        boxes = self._boxes[:len(self.numbers)]
+        return float(np.median((boxes[:, 1] + boxes[:, 3]) / 2))
+
+    def may_be_near(self, box: np.ndarray, height: float) -> bool:
+        """False only if it is farther than `DOWN` from all that the line has."""
+        middle = (box[1] + box[3]) / 2
+        return self.top - DOWN * height <= middle <= self.bottom + DOWN * height
+
+    def distance(self, box: np.ndarray, height: float) -> float:
+        """How far above or below what the line has nearby a stroke is, in heights."""
+        boxes = self._boxes[:len(self.numbers)]
+        near = boxes[(boxes[:, 2] >= box[0] - NEAR * height) & (boxes[:, 0] <= box[2] + NEAR * height)]
+        near = near if len(near) else boxes[-3:]
+        return abs(float((box[1] + box[3]) / 2 - np.median((near[:, 1] + near[:, 3]) / 2))) / height
 
 
 def _height(boxes: np.ndarray) -> float:
@@ -40,23 +76,18 @@ def _height(boxes: np.ndarray) -> float:
     return float(np.percentile(real, 75)) if len(real) and real.max() > 0 else float(max(widths.max(), 1.0))
 
 
-def _distance(number: int, line: list[int], boxes: np.ndarray, middle: np.ndarray, height: float) -> float:
-    """How far above or below what a line has nearby a stroke is, in heights."""
-    left, right = boxes[number, 0] - NEAR * height, boxes[number, 2] + NEAR * height
-    nearby = [i for i in line if boxes[i, 2] >= left and boxes[i, 0] <= right] or line[-3:]
-    return abs(float(middle[number] - np.median(middle[nearby]))) / height
-
-
-def _merged(lines: list[list[int]], boxes: np.ndarray, middle: np.ndarray, height: float) -> list[list[int]]:
+def _merged(lines: list[_Line], boxes: np.ndarray, height: float) -> list[_Line]:
     """Scraps of a stroke or two are put to the line that they lie on, if there is one."""
-    whole = [line for line in lines if len(line) > 2 or np.ptp(boxes[line][:, [0, 2]]) > 2 * height]
-    for line in lines:
-        if line in whole or not whole:
-            continue
-        off = [_distance(line[0], other, boxes, middle, height) for other in whole]
+    scraps = [len(line.numbers) <= 2 and np.ptp(boxes[line.numbers][:, [0, 2]]) <= 2 * height for line in lines]
+    whole = [line for line, scrap in zip(lines, scraps) if not scrap]
+    if not whole:
+        return lines
+    for line in (line for line, scrap in zip(lines, scraps) if scrap):
+        off = [other.distance(boxes[line.numbers[0]], height) for other in whole]
         nearest = int(np.argmin(off))
         if off[nearest] <= 2 * DOWN:
-            whole[nearest] = sorted(whole[nearest] + line)
+            for number in line.numbers:
+                whole[nearest].add(number, boxes[number])
         else:
             whole.append(line)
-    return whole or lines
+    return whole

@@ -15,11 +15,12 @@ Strokes = list[np.ndarray]
 STEEPEST = 0.35                      # slope of a line (tangent): beyond it, it is no slip of the hand
 LEANING = 1.2                        # tangent of the furthest slant
 JUMP = 12.0                          # times the median distance of points: a single point that far from both neighbours is a glitch
+GAP = 40.0                           # times that height: no words are that far apart
 OUTSIDE = 4.0                        # times the height that most strokes have: strokes further from the middle do not belong to the line
 
 
 def without_glitches(strokes: Strokes) -> Strokes:
-    """Leaves out points that jump away and back, and strokes far above or below the line. Some ink is always left."""
+    """Leaves out points that jump away and back, and strokes far above, below or beside the line. Some ink is always left."""
     steps = np.concatenate([np.hypot(*np.diff(s[:, :2], axis=0).T) for s in strokes])
     usual = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
     kept = []
@@ -37,7 +38,20 @@ def without_glitches(strokes: Strokes) -> Strokes:
     middles = (tops + bottoms) / 2
     middle, height = np.median(middles), max(np.percentile(bottoms - tops, 75), np.ptp(np.percentile(middles, [10, 90])))
     inside = [s for s, at in zip(kept, middles) if abs(at - middle) <= OUTSIDE * height]
-    return inside or kept
+    return _near_each_other(inside or kept, height)
+
+
+def _near_each_other(strokes: Strokes, height: float) -> Strokes:
+    """Without strokes to the left or right of a gap that no line has: of the groups between such gaps, that with most points."""
+    lefts, rights = (np.array([f(s[:, 0]) for s in strokes]) for f in (np.min, np.max))
+    order = np.argsort(lefts)
+    reached = np.maximum.accumulate(rights[order])
+    group = np.zeros(len(strokes), int)
+    group[order[1:]] = np.cumsum(lefts[order[1:]] - reached[:-1] > GAP * height)
+    if height <= 0 or not group.any():
+        return strokes
+    largest = np.bincount(group, [len(s) for s in strokes]).argmax()
+    return [s for s, number in zip(strokes, group) if number == largest]
 
 
 def slope(strokes: Strokes) -> float:
