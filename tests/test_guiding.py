@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recog import modeldir
-from recog.errors import ConfigError
+from recog.errors import ConfigError, DataError
 from recog.lm import books
 from recog.recipe import find
 from recog.plan import Run
@@ -107,3 +107,7 @@ def test_books_become_lines_of_the_alphabet(tmp_path):
     found = list(books.lines(tmp_path / "book.txt", "abcdefghijklmnopqrstuvwxyzACEHIPRST .\"-", 20))
     assert found == ["CHAPTER I", "Call me \"Ishmael.\"", "Some years ago -", "never mind how long", "- precisely"]
     assert all(len(line) <= 20 for line in found)
+    path = tmp_path / "noise.txt"
+    path.write_bytes("a book".encode("utf-16"))
+    with pytest.raises(DataError, match="noise.txt: is not a text in UTF-8"):
+        list(books.lines(path, "abc"))

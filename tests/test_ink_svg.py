@@ -235,3 +235,14 @@ def test_what_another_program_calls_data_t_is_no_time(tmp_path):
     page.write_text(document(path("M0 0H1", 'data-t="stroke-1" transform="none"')))
     (stroke,) = ink.read(page).strokes
     assert stroke[:, :2].tolist() == [[0, 0], [1, 0]] and np.isnan(stroke[:, 2]).all()
+
+
+@pytest.mark.parametrize("inner, expected", [
+    ('x="100" y="200"', [[101, 202], [103, 204]]), ('x="10" width="20" height="40" viewBox="0 0 10 10"', [[12, 14], [16, 18]]),
+    ('viewBox="1 2 10 10" width="20" height="20"', [[0, 0], [4, 4]]), ('viewBox="0 0 10 10"', [[1, 2], [3, 4]])])
+def test_a_drawing_within_a_drawing_lies_where_it_is_put(tmp_path, inner, expected):
+    page = tmp_path / "page.svg"
+    page.write_text(document(f'<svg {inner}>{path("M1 2L3 4")}</svg>'))
+    np.testing.assert_allclose(ink.read(page).strokes[0][:, :2], expected, atol=1e-9)
+    page.write_text(document('<svg x="5%"/>'))
+    says(page, "a drawing within the drawing has the x '5%', which is no number")

@@ -2,7 +2,7 @@
 
 Read are path, polyline and line, with the transforms of all that they stand in. Left out are shapes that are filled and
 have no line (the insides of letters say nothing about a pen), what is not shown, text, clones by `use`, and style sheets;
-the scale of a viewBox changes nothing about the ink.
+the scale of the whole drawing's viewBox changes nothing about the ink.
 """
 
 from __future__ import annotations
@@ -67,12 +67,28 @@ def _drawn(root: Element, path: Path) -> Iterator[tuple[Element, str, np.ndarray
                 matrix = matrix @ transform(element.attrib["transform"])
         except ValueError as error:
             raise DataError(f"transform {error}", where=path) from None
+        if name == ROOT and element is not root:
+            matrix = matrix @ _inner(element, path)
         if not abs(matrix).max() <= pathdata.LARGEST:
             raise DataError(f"has transforms that together go beyond {pathdata.LARGEST:g}", where=path)
         if name in _GROUPS:
             waiting.extend((child, matrix, style) for child in reversed(element))
         elif style.get("visibility") not in ("hidden", "collapse") and _is_line(style):
             yield element, name, matrix
+
+
+def _inner(element: Element, path: Path) -> np.ndarray:
+    """Where a drawing within the drawing is put, [3, 3]: its viewBox fills its width or height and is in the middle of the other."""
+    try:
+        x, y = _length(element, "x"), _length(element, "y")
+        box = pathdata.numbers(element.get("viewBox", ""))
+        if len(box) != 4 or min(box[2:]) <= 0:
+            return transform(f"translate({x} {y})")
+        width, height = (_length(element, name) if name in element.attrib else extent for name, extent in zip(("width", "height"), box[2:]))
+    except ValueError as error:
+        raise DataError(f"a drawing within the drawing {error}", where=path) from None
+    scale = min(width / box[2], height / box[3])
+    return transform(f"translate({x + width / 2} {y + height / 2}) scale({scale}) translate({-box[0] - box[2] / 2} {-box[1] - box[3] / 2})")
 
 
 def _style(element: Element) -> dict[str, str]:
