@@ -31,6 +31,9 @@ ENOUGH = 400                             # utterances of the development set by 
 def lm_stage(run: Run, done: dict, device: torch.device) -> Planned:
     groups = [group for group in run.experiment.guided if group.lm]
     settings = {group.name: plain(group, defaults=False) for group in groups}
+    for group in groups:
+        if (unit := _judged_by(run, group)) != run.recipe.config.score[0]:
+            settings[group.name]["judged_by"] = unit
     inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"], "units": done["units"]["units"],
               "texts": done["prepare"].get("texts")}
     inputs |= {name: digest(run.recipe.folder / name) for group in groups for name in group.lm.texts if (run.recipe.folder / name).is_file()}
@@ -41,6 +44,12 @@ def lm_stage(run: Run, done: dict, device: torch.device) -> Planned:
     return Stage("lm", run.folder / "lm", 4, settings, inputs), work        # 4: several language models
 
 
+def _judged_by(run: Run, group: GuidedConfig) -> str:
+    """What is counted when it is tuned: words for a language model of words, if the recipe scores them."""
+    scored = run.recipe.config.score
+    return "word" if group.lm.units == "word" and "word" in scored else scored[0]
+
+
 def _equip(run: Run, group: GuidedConfig, out: Path, device: torch.device) -> dict[str, Any]:
     """Learns a language model and tunes those who ask it; that of [lm] goes into the model, with the first decoder."""
     arpa, units = out / f"{group.name}.arpa", Units.load(run.folder / "units" / "units.json")
@@ -49,7 +58,7 @@ def _equip(run: Run, group: GuidedConfig, out: Path, device: torch.device) -> di
     loaded = _with_lm(modeldir.load(run.folder / "model"), group.lm, arpa)
     say(f"lm: {group.name}: {' '.join(f'{n:,}' for n in loaded.lm.counts)} n-grams of {group.lm.units}s from {count:,} sentences")
     decoders = named(group.decoders, group.name)
-    tuned = _tune(run, loaded, decoders, out, device) if group.lm.tune else {}
+    tuned = _tune(run, loaded, decoders, _judged_by(run, group), out, device) if group.lm.tune else {}
     if group.name == LM:
         name, first = next(iter(decoders.items()))
         modeldir.equip(run.folder / "model", arpa, _with(first, tuned.get(name, {})), loaded.words if group.lm.vocabulary else ())
@@ -66,13 +75,14 @@ def _with(component: Component, settings: Mapping[str, float]) -> Component:
     return replace(component, config=replace(component.config, **settings))
 
 
-def _tune(run: Run, loaded: LoadedModel, decoders: Mapping[str, Component], out: Path, device: torch.device) -> dict[str, dict[str, float]]:
+def _tune(run: Run, loaded: LoadedModel, decoders: Mapping[str, Component], unit: str, out: Path, device: torch.device
+          ) -> dict[str, dict[str, float]]:
     """By decoder, the settings by which it errs least on the development set."""
     loaded.model.to(device)
     dev = list(manifest.read(run.manifest, run.recipe.config.dev))
     dev = dev[::-(-len(dev) // ENOUGH)]
     heard = emissions_of(loaded, Store(run.features), [u.id for u in dev])
-    return {name: tuning.tune(loaded, component, heard, {u.id: u.text for u in dev}, run.recipe.config.score[0], run.recipe.folding(),
+    return {name: tuning.tune(loaded, component, heard, {u.id: u.text for u in dev}, unit, run.recipe.folding(),
                               out / f"{name}.svg", say)
             for name, component in decoders.items() if getattr(component.config, "lm", False)}
 

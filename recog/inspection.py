@@ -183,7 +183,7 @@ def _found(utterance: Utterance, folder: Path, lengths: dict[str, tuple[bool, fl
 
 
 def _text(utterance: Utterance) -> str:
-    text = utterance.text if len(utterance.text) <= LONG else utterance.text[:LONG] + "..."
+    text = " ".join(utterance.text[:LONG].split("\n")) + ("..." if len(utterance.text) > LONG else "")
     return f"{len(utterance.text)} characters, '{utterance.id}': {text}"
 
 

@@ -93,6 +93,16 @@ def test_another_free_text_is_learned_from_and_nothing_is_trained_again(tmp_path
     assert run(folder, corpus, exp) and said(capsys)["lm"] == "skip, unchanged"
 
 
+@pytest.mark.parametrize("scored, expected", [(["char"], ["char", "char"]), (["char", "word"], ["char", "word"]), (["word", "char"], ["word", "word"])])
+def test_a_language_model_of_words_is_tuned_for_words(tmp_path, corpus, monkeypatch, scored, expected):
+    folder, units = recipe(tmp_path, DECODERS.replace(", tune = false", "").rpartition("\n[[beside.decoders]]")[0]), []
+    facts = folder / "recipe.toml"
+    facts.write_text(facts.read_text().replace('score = ["char"]', f"score = {json.dumps(scored)}"))
+    monkeypatch.setattr("recog.guiding.tuning.tune", lambda loaded, component, heard, texts, unit, *rest: units.append(unit) or {})
+    run(folder, corpus, tmp_path / "exp")
+    assert units == expected
+
+
 @pytest.mark.parametrize("settings, what", [
     (DECODERS.replace('"words"', '"lm"'), "a name of its own"), (DECODERS.replace('"words"', '"Two words"'), "name must be of"),
     (DECODERS.replace("lm = true\n\n[lm]", "\n[lm]"), "needs a decoder with lm = true"),
