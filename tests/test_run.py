@@ -249,7 +249,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path):
 
 
 def test_an_interrupted_run_goes_on(tmp_path, corpus):
-    recipe = tiny_recipe(tmp_path / "mine", SETTINGS.replace("epochs = 2", "epochs = 1000"))          # more than a slow signal misses
+    recipe = tiny_recipe(tmp_path / "mine", SETTINGS.replace("epochs = 2", "epochs = 400"))          # more than a slow signal misses
     process = command("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp")
     until_there(process, tmp_path / "exp" / "mine" / "ctc" / "train", "metrics.jsonl")
     time.sleep(0.05)
@@ -257,4 +257,4 @@ def test_an_interrupted_run_goes_on(tmp_path, corpus):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and out == "" and "Traceback" not in err
     status, table, err = finished("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp")
-    assert status == 0 and "train: going on where it stopped" in err and "best of 1000 epochs" in table
+    assert status == 0 and "train: going on where it stopped" in err and "best of 400 epochs" in table
