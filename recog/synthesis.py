@@ -205,7 +205,7 @@ def compare_style(name: str, text: str, output: Path, model: str, options: dict[
     _free_to_write(output, force)
     writer = writingmodel.load(modeldir.locate(model))
     points = styles.offsets(style.ink, writer)
-    own = page.timed(points * (*writer.model.scale.tolist(), 1.0))
+    own = page.timed(points * (*writer.model.scale.tolist(), 1.0), writer.height)
     drawn = write(writer, text, options_of(options), style)
     above = Page((), page.together([own], writer.height, np.random.default_rng(0)))
     save(sheet([above, drawn], writer), [drawn])

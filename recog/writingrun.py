@@ -85,7 +85,7 @@ def measures(lines: Iterable[np.ndarray]) -> tuple[float, float]:
     """How high small letters are, and how far apart the points of a stroke: the median of lines, the mean of steps. lines: [T, 3] each."""
     heights, steps, count = [], 0.0, 0
     for line in itertools.islice(lines, ENOUGH):
-        strokes = page.timed(line).strokes
+        strokes = page.timed(line, 1.0).strokes
         top, base = normalize.lines(normalize.without_slope([np.array(s) for s in strokes]))
         heights.append(base - top)
         lengths = np.concatenate([np.hypot(*np.diff(s[:, :2], axis=0).T) for s in strokes])

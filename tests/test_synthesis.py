@@ -180,7 +180,7 @@ def test_what_is_left_out_is_counted_in_the_line_s_own_characters(writer):
     drawn = write(writer, "abcdef", WriteOptions(tries=1), style)
     assert drawn.lines[0].error == 0
     wanted = Wanted(tuple(UNITS.encode("n" * 50 + " abc", where="")), (1,), prime=np.zeros((75, 3), np.float32), most=80)
-    line = _judged("abc", wanted, sample(writer.model, [wanted])[0], None, 1, 0.0)
+    line = _judged("abc", wanted, sample(writer.model, [wanted])[0], 20.0, None, 1, 0.0)
     assert line.error == 1.0
 
 

@@ -129,10 +129,10 @@ def _placed(ink):
 
 def test_offsets_become_strokes_in_time():
     points = np.array([[3, 4, 0], [1, 0, 1], [0, 300, 1], [1, 1, 0], [1, 1, 1]], np.float32)
-    found = page.timed(points, begin=2.0)
+    found = page.timed(points, 10.0, begin=2.0)
     assert [s[:, :2].tolist() for s in found.strokes] == [[[3, 4], [4, 4]], [[4, 304]], [[5, 305], [6, 306]]]
     np.testing.assert_allclose(found.strokes[0][:, 2], [2.0, 2.01])
-    assert found.strokes[1][0, 2] == pytest.approx(2.01 + page.LIFTED + 300 / page.SPEED)
+    assert found.strokes[1][0, 2] == pytest.approx(2.01 + page.LIFTED + 300 / (10 * page.SPEED))
 
 
 def test_lines_stand_level_one_below_the_other():

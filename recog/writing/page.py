@@ -12,7 +12,7 @@ from ..pen import normalize
 from ..types import Ink
 
 RATE = 100.0                                 # points a second, as a whiteboard notes them
-LIFTED, SPEED = 0.1, 3000.0                  # seconds that a pen is lifted at least; and how fast it goes to the next stroke, units of the ink a second
+LIFTED, SPEED = 0.1, 30.0                    # seconds that a pen is lifted at least; and how fast it goes to the next stroke, heights of small letters a second
 SPACING = 3.2                                # between baselines, in heights of small letters
 RAGGED = 0.25                                # deviation of where lines begin, in the same
 NEWLINE = 0.5                                # seconds from line to line
@@ -30,13 +30,13 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def timed(points: np.ndarray, begin: float = 0.0) -> Ink:
-    """Offsets and stroke ends [T, 3] as places on the paper, with seconds from `begin` on."""
+def timed(points: np.ndarray, height: float, begin: float = 0.0) -> Ink:
+    """Offsets and stroke ends [T, 3] as places on the paper, with seconds from `begin` on. height: of small letters, in the ink's units."""
     places, clock, strokes = np.cumsum(points[:, :2], axis=0), begin, []
     ends = np.flatnonzero(points[:, 2] > 0.5) + 1
     for part in np.split(places, ends[ends < len(points)]):
         if strokes:
-            clock += LIFTED + float(np.hypot(*(part[0] - strokes[-1][-1, :2]))) / SPEED
+            clock += LIFTED + float(np.hypot(*(part[0] - strokes[-1][-1, :2]))) / (SPEED * height)
         seconds = clock + np.arange(len(part)) / RATE
         strokes.append(np.column_stack([part, seconds]))
         clock = float(seconds[-1])
