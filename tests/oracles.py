@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 SEEN: dict[str, Largest] = {}
 
@@ -31,3 +36,12 @@ def close(what: str, found, expected, tolerance: float) -> None:
 def table() -> list[str]:
     width = max(map(len, SEEN), default=0)
     return [f"{what:{width}}  {largest.cases:6} cases  largest error {largest.error:.1e}" for what, largest in sorted(SEEN.items())]
+
+
+def interpreted(code):
+    """Runs Python code in a process of its own where Triton interprets kernels on the CPU; it may import the tests."""
+    pytest.importorskip("triton")
+    here = Path(__file__).parent
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {
+        "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])})
+    assert result.returncode == 0, result.stderr

@@ -1,16 +1,12 @@
 """The LSTM with a window on a text: compiled steps against plain torch, finite differences, and what must hold of windows."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from oracles import close
+from oracles import close, interpreted
 from recog.layers.window import Text, WindowLstm, WindowState, gathered, phi, plain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -120,8 +116,4 @@ for a, b in zip([*found, *gradients], [*expected, *wanted], strict=True):
 
 
 def test_the_triton_kernels_in_the_interpreter():
-    pytest.importorskip("triton")
-    here = Path(__file__).parent
-    result = subprocess.run([sys.executable, "-c", INTERPRETED], capture_output=True, text=True, env=os.environ | {
-        "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])})
-    assert result.returncode == 0, result.stderr
+    interpreted(INTERPRETED)
