@@ -103,7 +103,7 @@ def synthesize_files(order: Order, options: dict[str, Any]) -> int:
     chosen = order.checked(options)
     writer = writingmodel.load(modeldir.locate(order.model))
     if order.free:
-        pages = [write_freely(writer, each, order.points or POINTS) for each in _seeds(chosen, order.samples)]
+        pages = [write_freely(writer, each, POINTS if order.points is None else order.points) for each in _seeds(chosen, order.samples)]
     else:
         followed = styles.find(order.style) if order.style is not None else None
         text, read = _text(order.text), reading(order.reader or READER) if order.check else None
@@ -124,10 +124,12 @@ def _text(given: str) -> str:
     """A text, or that of a .txt file, or what comes on standard input. Raises ConfigError for a file that is not there."""
     if given == "-":
         return read_text("-")
-    if Path(given).suffix == ".txt" and len(given.split()) == 1:
-        if not Path(given).is_file():
-            raise ConfigError("there is no such file", where=given)
+    if Path(given).suffix != ".txt":
+        return given
+    if Path(given).is_file():
         return read_text(given)
+    if len(given.split()) == 1:
+        raise ConfigError("there is no such file", where=given)
     return given
 
 

@@ -57,6 +57,11 @@ def test_texts_are_for_networks_that_read_them(tmp_path, hand, free):
         run("synthesize", "-o", out, "-m", hand)
     with pytest.raises(ConfigError, match="--points: must be from 2"):
         run("synthesize", "--free", "--points", 1, "-o", out, "-m", free)
+    with pytest.raises(ConfigError, match="--points: must be from 2"):
+        run("synthesize", "--free", "--points", 0, "-o", out, "-m", free)
+    (tmp_path / "my text.txt").write_text("abc")
+    run("synthesize", tmp_path / "my text.txt", "-o", tmp_path / "a.json", "-m", hand, "--no-check")
+    assert json.loads((tmp_path / "a.json").read_text())["lines"][0]["text"] == "abc"
     assert not out.exists()
 
 
