@@ -16,73 +16,11 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from ..threads import at_once
+from ..threads import at_once, shares
 from .cell import ONE, ZERO, options, sigmoid, tanh
+from .diagonals import put, put_more, sort, take, take_across, take_neighbours
 
 FEW = 6                                  # up to so many units go without torch's products
-
-
-@njit(**options)
-def sort(height, width, up, left, n, order, real):
-    """Fills order [P] with the positions' places in [B, H, W] by diagonals, and real [P] with 1, or 0 in the padding."""
-    p = 0
-    for s in range(height + width - 1):
-        for y in range(max(0, s - width + 1), min(height, s + 1)):
-            row, column = height - 1 - y if up else y, width - 1 - (s - y) if left else s - y
-            for b in range(len(n)):
-                order[p] = (b * height + row) * width + column
-                real[p] = ONE if row < n[b, 0] and column < n[b, 1] else ZERO
-                p += 1
-
-
-@njit(**options)
-def take(x, order, real, found):
-    """found [P, D]: the rows of x in their order, zeros for the padding."""
-    for p in range(len(order)):
-        if real[p] > ZERO:
-            found[p] = x[order[p]]
-        else:
-            found[p] = ZERO
-
-
-@njit(**options)
-def take_across(x, order, real, found):
-    """found [D, P]."""
-    for p in range(len(order)):
-        row = x[order[p]]
-        for k in range(len(row)):
-            found[k, p] = row[k] if real[p] > ZERO else ZERO
-
-
-@njit(**options)
-def put(h, order, x):
-    """x[order]: the columns of h [D, P]."""
-    for p in range(len(order)):
-        row = x[order[p]]
-        for k in range(len(row)):
-            row[k] = h[k, p]
-
-
-@njit(**options)
-def put_more(rows, order, real, x):
-    for p in range(len(order)):
-        if real[p] > ZERO:
-            x[order[p]] += rows[p]
-
-
-@njit(**options)
-def take_neighbours(h, height, width, up, left, order, real, found):
-    """found [P, 2 units]: of each position, h of the neighbours before it in rows and in columns; zeros beyond the image."""
-    units, down, right = h.shape[1], -width if up else width, -1 if left else 1
-    for p in range(len(order)):
-        row, column = order[p] // width % height, order[p] % width
-        first, second = found[p, :units], found[p, units:]
-        first[:], second[:] = ZERO, ZERO
-        if real[p] > ZERO:
-            if row != (height - 1 if up else 0):
-                first[:] = h[order[p] - down]
-            if column != (width - 1 if left else 0):
-                second[:] = h[order[p] - right]
 
 
 @njit(**options)
@@ -256,3 +194,115 @@ def backward_few(borders, slots, batch, stable, z, weights, p, real, cells, cell
         dc_after, dc = dc, dc_after
         dh_after[:, slot:slot + end - begin] = ZERO
         add_product(weights, dz, begin, end, dh_after, slot, slot + end - begin)
+
+
+def _frames(units: int, height: int, batch: int, count: int) -> list[Tensor]:
+    return list(torch.zeros(count, 2 * units, (height + 1) * batch).unbind())
+
+
+class _Work:
+    """One direction of the images from `first` to `last`, in its order."""
+
+    def __init__(self, x: Tensor, n: Tensor, direction: int, first: int, last: int):
+        self.height, self.width = x.shape[1:3]
+        self.direction, self.batch, self.way = direction, last - first, (direction >= 2, direction % 2 == 1)
+        self.places = slice(first * self.height * self.width, last * self.height * self.width)
+        size = self.batch * self.height * self.width
+        self.order, self.real = np.empty(size, np.int64), np.empty(size, np.float32)
+        sort(self.height, self.width, *self.way, n[first:last].numpy(), self.order, self.real)
+        s = np.arange(self.height + self.width - 1)
+        tops, ends = np.maximum(0, s - self.width + 1), np.minimum(self.height, s + 1)
+        self.slots, self.borders = tops * self.batch, np.concatenate([[0], np.cumsum((ends - tops) * self.batch)])
+
+    def of(self, x: Tensor) -> np.ndarray:
+        """Its part of [B, H, W, any] as [places, any]."""
+        return x.flatten(0, 2)[self.places].numpy()
+
+    def inputs(self, x: Tensor) -> Tensor:
+        found = x.new_empty(len(self.order), x.shape[3])
+        take(self.of(x), self.order, self.real, found.numpy())
+        return found
+
+    def neighbours(self, h: Tensor) -> Tensor:
+        found = h.new_empty(len(self.order), 2 * h.shape[3])
+        take_neighbours(self.of(h), self.height, self.width, *self.way, self.order, self.real, found.numpy())
+        return found
+
+    def forward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool, out: Tensor
+                ) -> tuple[Tensor, Tensor]:
+        """Fills out [B, H, W, units]; gates [5 units, places] and cells [units, places]."""
+        units = out.shape[3]
+        z = torch.addmm(bias[:, None], weight_ih, self.inputs(x).t())
+        cells, h = z.new_empty(units, z.shape[1]), z.new_empty(units, z.shape[1])
+        cells_before, h_before = _frames(units, self.height, self.batch, 2)
+        arrays = [part.numpy() for part in (cells, h, cells_before, h_before)]
+        if units <= FEW:
+            forward_few(self.borders, self.slots, self.batch, stable, z.numpy(), weight_hh.numpy(), peepholes.numpy(), self.real, *arrays)
+        else:
+            for begin, end, slot in zip(self.borders.tolist(), self.borders[1:].tolist(), self.slots.tolist()):
+                z[:, begin:end].addmm_(weight_hh, h_before[:, slot:slot + end - begin])
+                forward_step(begin, end, slot, self.batch, stable, z.numpy(), peepholes.numpy(), self.real, *arrays)
+        put(h.numpy(), self.order, self.of(out))
+        return z, cells
+
+    def backward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, peepholes: Tensor, stable: bool, h: Tensor, dh: Tensor, z: Tensor,
+                 cells: Tensor, dx: Tensor | None) -> tuple[Tensor, ...]:
+        """The gradients of the weights; adds to dx [B, H, W, D]."""
+        units, dz, dhs, dp = len(cells), torch.empty_like(z), torch.empty_like(cells), np.zeros((4, len(cells)))
+        take_across(self.of(dh), self.order, self.real, dhs.numpy())
+        frames = _frames(units, self.height, self.batch, 4)
+        before, dh_after, dc_after, dc = (frame.numpy() for frame in frames)
+        same, back = (stable, z.numpy()), weight_hh.t().contiguous()
+        given = peepholes.numpy(), self.real, cells.numpy(), before, dhs.numpy(), dh_after
+        if units <= FEW:
+            backward_few(self.borders, self.slots, self.batch, *same, back.numpy(), *given, dc_after, dc, dz.numpy(), dp)
+        else:
+            borders, slots = self.borders.tolist(), self.slots.tolist()
+            for s in range(len(slots) - 1, -1, -1):
+                begin, end, slot, previous = borders[s], borders[s + 1], slots[s], max(0, s - 1)
+                backward_step(begin, end, slot, self.batch, borders[previous], slots[previous], *same, *given, dc_after, dc, dz.numpy(), dp)
+                dc_after, dc = dc, dc_after
+                torch.mm(back, dz[:, begin:end], out=frames[1][:, slot:slot + end - begin])
+        if dx is not None:
+            put_more((dz.t() @ weight_ih).numpy(), self.order, self.real, self.of(dx))
+        return dz @ self.inputs(x), dz @ self.neighbours(h), dz.sum(1), torch.from_numpy(dp).float()
+
+
+def _works(x: Tensor, n: Tensor, groups: int) -> list[_Work]:
+    borders = [len(x) * part // groups for part in range(groups + 1)]
+    return [_Work(x, n, direction, *part) for direction in range(4) for part in zip(borders, borders[1:])]
+
+
+def forward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool) -> tuple[Tensor, ...]:
+    """h [B, H, W, 4 units], and gates and cells of each part of the work. x [B, H, W, D], n [B, 2]; the weights as in MdLstm."""
+    units = peepholes.shape[2]
+    h = x.new_empty(*x.shape[:3], 4 * units)
+    works = _works(x, n, max(1, min(len(x), torch.get_num_threads() // 4)))
+
+    def run(begin: int, end: int) -> list[Tensor]:
+        return [part for work in works[begin:end] for k in (work.direction,) for part in work.forward(
+            x, weight_ih[k], weight_hh[k], bias[k], peepholes[k], stable, h[..., k * units:(k + 1) * units])]
+
+    return h, *sum(at_once(run, *shares(len(works), 1)), [])
+
+
+def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, h: Tensor, *rest) -> tuple:
+    """The gradients of x (or None), weight_ih, weight_hh, bias and peepholes. rest: what `forward` kept, dh [B, H, W, 4 units], stable, and
+    whether x needs a gradient.
+    """
+    *kept, dh, stable, wanted = rest
+    units, works = peepholes.shape[2], _works(x, n, len(kept) // 8)
+
+    def run(begin: int, end: int) -> tuple[Tensor | None, list]:
+        dx, found = torch.zeros_like(x) if wanted else None, []
+        for number in range(begin, end):
+            k = works[number].direction
+            of = slice(k * units, (k + 1) * units)
+            found.append(works[number].backward(x, weight_ih[k], weight_hh[k], peepholes[k], stable, h[..., of], dh[..., of],
+                                                *kept[2 * number:2 * number + 2], dx))
+        return dx, found
+
+    parts = at_once(run, *shares(len(works), 1))
+    each = zip(*(found for _, several in parts for found in several))
+    return (sum(dx for dx, _ in parts) if wanted else None,
+            *(torch.stack(kind).unflatten(0, (4, -1)).sum(1) for kind in each))

@@ -24,7 +24,8 @@ g, o; stable: i, f, l_1 ... l_(N-1), g, o. `plain` is all this in torch, for any
 from __future__ import annotations
 
 import itertools
-from typing import Any
+import math
+from typing import Any, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -115,12 +116,12 @@ def inside(n: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return real
 
 
-def diagonals(sizes: tuple[int, ...], device: torch.device):
+def diagonals(sizes: tuple[int, ...], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Of each diagonal, its positions [cells], and for each axis which of the diagonal before is the neighbour (-1: none) [cells, axes]."""
     if 0 in sizes:
         return
     grid = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij"), -1).view(-1, len(sizes))
-    steps = [torch.tensor(sizes[axis + 1:]).prod() for axis in range(len(sizes))]
+    steps = [math.prod(sizes[axis + 1:]) for axis in range(len(sizes))]
     number, place = grid.sum(1), torch.full((len(grid),), -1)
     for s in range(sum(sizes) - len(sizes) + 1):
         at = (number == s).nonzero()[:, 0]

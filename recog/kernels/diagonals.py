@@ -1,0 +1,73 @@
+"""The positions of images in the order in which an LSTM over images goes through them, compiled: by diagonals, in each by rows, then images.
+
+up, left: whether the way goes up instead of down, and left instead of right: the diagonals then begin in another corner.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .cell import ONE, ZERO, options
+
+
+@njit(**options)
+def sort(height, width, up, left, n, order, real):
+    """Fills order [P] with the positions' places in [B, H, W] by diagonals, and real [P] with 1, or 0 in the padding."""
+    p = 0
+    for s in range(height + width - 1):
+        for y in range(max(0, s - width + 1), min(height, s + 1)):
+            row, column = height - 1 - y if up else y, width - 1 - (s - y) if left else s - y
+            for b in range(len(n)):
+                order[p] = (b * height + row) * width + column
+                real[p] = ONE if row < n[b, 0] and column < n[b, 1] else ZERO
+                p += 1
+
+
+@njit(**options)
+def take(x, order, real, found):
+    """found [P, D]: the rows of x in their order, zeros for the padding."""
+    for p in range(len(order)):
+        if real[p] > ZERO:
+            found[p] = x[order[p]]
+        else:
+            found[p] = ZERO
+
+
+@njit(**options)
+def take_across(x, order, real, found):
+    """found [D, P]."""
+    for p in range(len(order)):
+        row = x[order[p]]
+        for k in range(len(row)):
+            found[k, p] = row[k] if real[p] > ZERO else ZERO
+
+
+@njit(**options)
+def put(h, order, x):
+    """x[order]: the columns of h [D, P]."""
+    for p in range(len(order)):
+        row = x[order[p]]
+        for k in range(len(row)):
+            row[k] = h[k, p]
+
+
+@njit(**options)
+def put_more(rows, order, real, x):
+    for p in range(len(order)):
+        if real[p] > ZERO:
+            x[order[p]] += rows[p]
+
+
+@njit(**options)
+def take_neighbours(h, height, width, up, left, order, real, found):
+    """found [P, 2 units]: of each position, h of the neighbours before it in rows and in columns; zeros beyond the image."""
+    units, down, right = h.shape[1], -width if up else width, -1 if left else 1
+    for p in range(len(order)):
+        row, column = order[p] // width % height, order[p] % width
+        first, second = found[p, :units], found[p, units:]
+        first[:], second[:] = ZERO, ZERO
+        if real[p] > ZERO:
+            if row != (height - 1 if up else 0):
+                first[:] = h[order[p] - down]
+            if column != (width - 1 if left else 0):
+                second[:] = h[order[p] - right]
