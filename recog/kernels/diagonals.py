@@ -26,48 +26,53 @@ def sort(height, width, up, left, n, order, real):
 @njit(**options)
 def take(x, order, real, found):
     """found [P, D]: the rows of x in their order, zeros for the padding."""
+    D = x.shape[1]
     for p in range(len(order)):
-        if real[p] > ZERO:
-            found[p] = x[order[p]]
-        else:
-            found[p] = ZERO
+        at, is_real = order[p], real[p] > ZERO
+        for k in range(D):
+            found[p, k] = x[at, k] if is_real else ZERO
 
 
 @njit(**options)
 def take_across(x, order, real, found):
     """found [D, P]."""
+    D = x.shape[1]
     for p in range(len(order)):
-        row = x[order[p]]
-        for k in range(len(row)):
-            found[k, p] = row[k] if real[p] > ZERO else ZERO
+        at, is_real = order[p], real[p] > ZERO
+        for k in range(D):
+            found[k, p] = x[at, k] if is_real else ZERO
 
 
 @njit(**options)
 def put(h, order, x):
     """x[order]: the columns of h [D, P]."""
+    D = len(h)
     for p in range(len(order)):
-        row = x[order[p]]
-        for k in range(len(row)):
-            row[k] = h[k, p]
+        at = order[p]
+        for k in range(D):
+            x[at, k] = h[k, p]
 
 
 @njit(**options)
 def put_more(rows, order, real, x):
+    D = x.shape[1]
     for p in range(len(order)):
         if real[p] > ZERO:
-            x[order[p]] += rows[p]
+            at = order[p]
+            for k in range(D):
+                x[at, k] += rows[p, k]
 
 
 @njit(**options)
 def take_neighbours(h, height, width, up, left, order, real, found):
     """found [P, 2 units]: of each position, h of the neighbours before it in rows and in columns; zeros beyond the image."""
     units, down, right = h.shape[1], -width if up else width, -1 if left else 1
+    top, side = height - 1 if up else 0, width - 1 if left else 0
     for p in range(len(order)):
-        row, column = order[p] // width % height, order[p] % width
-        first, second = found[p, :units], found[p, units:]
-        first[:], second[:] = ZERO, ZERO
-        if real[p] > ZERO:
-            if row != (height - 1 if up else 0):
-                first[:] = h[order[p] - down]
-            if column != (width - 1 if left else 0):
-                second[:] = h[order[p] - right]
+        at = order[p]
+        rest = at // width
+        has_row, has_column = real[p] > ZERO and rest % height != top, real[p] > ZERO and at - rest * width != side
+        for k in range(units):
+            found[p, k] = h[at - down, k] if has_row else ZERO
+        for k in range(units):
+            found[p, units + k] = h[at - right, k] if has_column else ZERO

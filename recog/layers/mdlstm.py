@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 CELLS = ("standard", "stable")
+SPREAD = 0.1                             # of the first weights, as in Graves' papers; with larger ones the standard cell soon overflows
 
 
 class MdLstm(nn.Module):
@@ -52,7 +53,7 @@ class MdLstm(nn.Module):
         self.bias = nn.Parameter(torch.empty(directions, gates * units))
         self.peepholes = nn.Parameter(torch.empty(directions, gates - 1, units))                   # of the gates without g
         for weight in self.parameters():
-            nn.init.uniform_(weight, -units ** -0.5, units ** -0.5)
+            nn.init.normal_(weight, std=SPREAD)
 
     @property
     def output_size(self) -> int:
