@@ -25,12 +25,16 @@ def sort(height, width, up, left, n, order, real):
 
 @njit(**options)
 def take(x, order, real, found):
-    """found [P, D]: the rows of x in their order, zeros for the padding."""
+    """found [P, D or more]: the rows of x in their order, zeros for the padding."""
     D = x.shape[1]
     for p in range(len(order)):
-        at, is_real = order[p], real[p] > ZERO
-        for k in range(D):
-            found[p, k] = x[at, k] if is_real else ZERO
+        at = order[p]
+        if real[p] > ZERO:
+            for k in range(D):
+                found[p, k] = x[at, k]
+        else:
+            for k in range(D):
+                found[p, k] = ZERO
 
 
 @njit(**options)
@@ -54,25 +58,27 @@ def put(h, order, x):
 
 
 @njit(**options)
-def put_more(rows, order, real, x):
+def put_more(columns, order, real, x):
     D = x.shape[1]
     for p in range(len(order)):
         if real[p] > ZERO:
             at = order[p]
             for k in range(D):
-                x[at, k] += rows[p, k]
+                x[at, k] += columns[k, p]
 
 
 @njit(**options)
 def take_neighbours(h, height, width, up, left, order, real, found):
-    """found [P, 2 units]: of each position, h of the neighbours before it in rows and in columns; zeros beyond the image."""
+    """found [P, .. + 2 units]: in its last columns, of each position, h of the neighbours before it in rows and in columns, zeros beyond the
+    image.
+    """
     units, down, right = h.shape[1], -width if up else width, -1 if left else 1
-    top, side = height - 1 if up else 0, width - 1 if left else 0
+    first, top, side = found.shape[1] - 2 * units, height - 1 if up else 0, width - 1 if left else 0
     for p in range(len(order)):
         at = order[p]
         rest = at // width
         has_row, has_column = real[p] > ZERO and rest % height != top, real[p] > ZERO and at - rest * width != side
         for k in range(units):
-            found[p, k] = h[at - down, k] if has_row else ZERO
+            found[p, first + k] = h[at - down, k] if has_row else ZERO
         for k in range(units):
-            found[p, units + k] = h[at - right, k] if has_column else ZERO
+            found[p, first + units + k] = h[at - right, k] if has_column else ZERO

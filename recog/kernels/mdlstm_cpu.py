@@ -218,14 +218,12 @@ class _Work:
         """Its part of [B, H, W, any] as [places, any]."""
         return x.flatten(0, 2)[self.places].numpy()
 
-    def inputs(self, x: Tensor) -> Tensor:
-        found = x.new_empty(len(self.order), x.shape[3])
+    def inputs(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+        """Rows of x, and of h where it is given: of the neighbours in rows, then in columns."""
+        found = x.new_empty(len(self.order), x.shape[3] + (2 * h.shape[3] if h is not None else 0))
         take(self.of(x), self.order, self.real, found.numpy())
-        return found
-
-    def neighbours(self, h: Tensor) -> Tensor:
-        found = h.new_empty(len(self.order), 2 * h.shape[3])
-        take_neighbours(self.of(h), self.height, self.width, *self.way, self.order, self.real, found.numpy())
+        if h is not None:
+            take_neighbours(self.of(h), self.height, self.width, *self.way, self.order, self.real, found.numpy())
         return found
 
     def forward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool, out: Tensor
@@ -264,8 +262,9 @@ class _Work:
                 dc_after, dc = dc, dc_after
                 torch.mm(back, dz[:, begin:end], out=frames[1][:, slot:slot + end - begin])
         if dx is not None:
-            put_more((dz.t() @ weight_ih).numpy(), self.order, self.real, self.of(dx))
-        return dz @ self.inputs(x), dz @ self.neighbours(h), dz.sum(1), torch.from_numpy(dp).float()
+            put_more((weight_ih.t() @ dz).numpy(), self.order, self.real, self.of(dx))
+        both = dz @ self.inputs(x, h)
+        return both[:, :x.shape[3]], both[:, x.shape[3]:], dz.sum(1), torch.from_numpy(dp).float()
 
 
 def _works(x: Tensor, n: Tensor, groups: int) -> list[_Work]:

@@ -70,6 +70,8 @@ class MdLstm(nn.Module):
 def plain(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, n: Tensor, cell: str = "standard") -> Tensor:
     """Any device, any precision, any number of axes, slow: one diagonal of positions after the other, all directions at once."""
     batch, sizes, axes, units = len(x), x.shape[1:-1], x.dim() - 2, peepholes.shape[2]
+    if 0 in x.shape[:-1]:
+        return x.new_zeros(*x.shape[:-1], len(bias) * units)
     real = inside(n, sizes)                                                    # [B, *sizes]
     flips = [[1 + axis for axis in range(axes) if flipped[axis]] for flipped in itertools.product((False, True), repeat=axes)]
     x = torch.where(real[..., None], x, 0)
@@ -85,8 +87,6 @@ def plain(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peephol
         found.append(h)
         order.append(at)
         h, c = (nn.functional.pad(part, (0, 0, 0, 1)) for part in (h, c))      # the last stands for what is beyond the image
-    if not found:
-        return x.new_zeros(batch, *sizes, len(flips) * units)
     laid = torch.cat(found, 2)[:, :, torch.cat(order).argsort()].view(len(flips), batch, *sizes, units)
     return torch.cat([part.flip(flip) for part, flip in zip(laid, flips)], -1)
 
@@ -119,8 +119,6 @@ def inside(n: Tensor, sizes: tuple[int, ...]) -> Tensor:
 
 def diagonals(sizes: tuple[int, ...], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Of each diagonal, its positions [cells], and for each axis which of the diagonal before is the neighbour (-1: none) [cells, axes]."""
-    if 0 in sizes:
-        return
     grid = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij"), -1).view(-1, len(sizes))
     steps = [math.prod(sizes[axis + 1:]) for axis in range(len(sizes))]
     number, place = grid.sum(1), torch.full((len(grid),), -1)
