@@ -208,11 +208,11 @@ class _Work:
         self.direction, self.batch, self.way = direction, last - first, (direction >= 2, direction % 2 == 1)
         self.places = slice(first * self.height * self.width, last * self.height * self.width)
         size = self.batch * self.height * self.width
-        self.order, self.real = np.empty(size, np.int64), np.empty(size, np.float32)
-        sort(self.height, self.width, *self.way, n[first:last].numpy(), self.order, self.real)
+        self.order, self.real, self.tiles = np.empty(size, np.int64), np.empty(size, np.float32), np.empty(size, np.int64)
         s = np.arange(self.height + self.width - 1)
         tops, ends = np.maximum(0, s - self.width + 1), np.minimum(self.height, s + 1)
         self.slots, self.borders = tops * self.batch, np.concatenate([[0], np.cumsum((ends - tops) * self.batch)])
+        sort(self.height, self.width, *self.way, n[first:last].numpy(), self.borders, self.order, self.real, self.tiles)
 
     def of(self, x: Tensor) -> np.ndarray:
         """Its part of [B, H, W, any] as [places, any]."""
@@ -221,9 +221,9 @@ class _Work:
     def inputs(self, x: Tensor, h: Tensor | None = None) -> Tensor:
         """Rows of x, and of h where it is given: of the neighbours in rows, then in columns."""
         found = x.new_empty(len(self.order), x.shape[3] + (2 * h.shape[3] if h is not None else 0))
-        take(self.of(x), self.order, self.real, found.numpy())
+        take(self.of(x), self.order, self.real, self.tiles, found.numpy())
         if h is not None:
-            take_neighbours(self.of(h), self.height, self.width, *self.way, self.order, self.real, found.numpy())
+            take_neighbours(self.of(h), self.height, self.width, *self.way, self.order, self.real, self.tiles, found.numpy())
         return found
 
     def forward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool, out: Tensor
@@ -240,14 +240,14 @@ class _Work:
             for begin, end, slot in zip(self.borders.tolist(), self.borders[1:].tolist(), self.slots.tolist()):
                 z[:, begin:end].addmm_(weight_hh, h_before[:, slot:slot + end - begin])
                 forward_step(begin, end, slot, self.batch, stable, z.numpy(), peepholes.numpy(), self.real, *arrays)
-        put(h.numpy(), self.order, self.of(out))
+        put(h.numpy(), self.order, self.tiles, self.of(out))
         return z, cells
 
     def backward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, peepholes: Tensor, stable: bool, h: Tensor, dh: Tensor, z: Tensor,
                  cells: Tensor, dx: Tensor | None) -> tuple[Tensor, ...]:
         """The gradients of the weights; adds to dx [B, H, W, D]."""
         units, dz, dhs, dp = len(cells), torch.empty_like(z), torch.empty_like(cells), np.zeros((4, len(cells)))
-        take_across(self.of(dh), self.order, self.real, dhs.numpy())
+        take_across(self.of(dh), self.order, self.real, self.tiles, dhs.numpy())
         frames = _frames(units, self.height, self.batch, 4)
         before, dh_after, dc_after, dc = (frame.numpy() for frame in frames)
         same, back = (stable, z.numpy()), weight_hh.t().contiguous()
@@ -262,7 +262,7 @@ class _Work:
                 dc_after, dc = dc, dc_after
                 torch.mm(back, dz[:, begin:end], out=frames[1][:, slot:slot + end - begin])
         if dx is not None:
-            put_more((weight_ih.t() @ dz).numpy(), self.order, self.real, self.of(dx))
+            put_more((weight_ih.t() @ dz).numpy(), self.order, self.real, self.tiles, self.of(dx))
         both = dz @ self.inputs(x, h)
         return both[:, :x.shape[3]], both[:, x.shape[3]:], dz.sum(1), torch.from_numpy(dp).float()
 
