@@ -58,7 +58,8 @@ def loops(x, weight_ih, weight_hh, bias, peepholes, n, cell):
                 c[place] = new
                 h[place] = sigmoid(o + p[1 + axes] * new) * torch.tanh(new)
             found[k] = h
-        rows = [torch.cat([found[k].get(place, x.new_zeros(H)) for k in found]) for place in itertools.product(*map(range, image.shape[:-1]))]
+        places = itertools.product(*map(range, image.shape[:-1]))
+        rows = [torch.cat([found[k].get(place, x.new_zeros(H)) for k in found]) for place in places]
         images.append(torch.stack(rows).view(*image.shape[:-1], -1))
     return torch.stack(images)
 
@@ -163,7 +164,8 @@ def test_an_image_gives_the_same_alone_and_in_any_batch(units, cell):
         alone = x.detach()[b:b + 1, :height, :width].clone().requires_grad_()
         expected = layer(alone, n[b:b + 1])
         close("LSTM over images: an image alone", h[b, :height, :width], expected[0], 1e-6)
-        close("LSTM over images: its gradient", gradient[b, :height, :width], torch.autograd.grad(expected.square().sum(), alone)[0][0], 1e-5)
+        wanted = torch.autograd.grad(expected.square().sum(), alone)[0]
+        close("LSTM over images: its gradient", gradient[b, :height, :width], wanted[0], 1e-5)
         for padded in (h[b], gradient[b]):
             assert not padded[height:].any() and not padded[:, width:].any()
 
@@ -193,7 +195,8 @@ def test_each_direction_sees_what_came_before_it_and_all_of_that(cell):
     x.requires_grad_()
     h = layer(x, n)[0].unflatten(-1, (4, 2))
     rows, columns = torch.meshgrid(torch.arange(4), torch.arange(5), indexing="ij")
-    for k, seen in enumerate([(rows <= 2) & (columns <= 1), (rows <= 2) & (columns >= 1), (rows >= 2) & (columns <= 1), (rows >= 2) & (columns >= 1)]):
+    ways = itertools.product((rows <= 2, rows >= 2), (columns <= 1, columns >= 1))
+    for k, seen in enumerate(row & column for row, column in ways):
         gradient, = torch.autograd.grad(h[2, 1, k].sum(), x, retain_graph=True)
         assert torch.equal(gradient[0].abs().sum(-1) > 0, seen)
 

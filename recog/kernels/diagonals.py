@@ -1,11 +1,13 @@
-"""The positions of images in the order in which an LSTM over images goes through them, compiled: by diagonals, in each by rows, then images.
+"""The order in which an LSTM over images goes through their positions: by diagonals, in each by rows, in each by images.
 
-up, left: whether the way goes up instead of down, and left instead of right: the diagonals then begin in another corner.
+The loops are compiled. up, left: whether the way goes up instead of down, and left instead of right: the diagonals then begin in another corner.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
+from torch import Tensor
 
 from .cell import ONE, ZERO, options
 
@@ -79,9 +81,7 @@ def put_more(columns, order, real, tiles, x):
 
 @njit(**options)
 def take_neighbours(h, height, width, up, left, order, real, tiles, found):
-    """found [P, .. + 2 units]: in its last columns, of each position, h of the neighbours before it in rows and in columns, zeros beyond the
-    image.
-    """
+    """The last columns of found [P, any + 2 units]: h of each position's neighbours before it in rows and columns, zeros beyond the image."""
     units, down, right = h.shape[1], -width if up else width, -1 if left else 1
     first, top, side = found.shape[1] - 2 * units, height - 1 if up else 0, width - 1 if left else 0
     for p in tiles:
@@ -92,3 +92,48 @@ def take_neighbours(h, height, width, up, left, order, real, tiles, found):
             found[p, first + k] = h[at - down, k] if has_row else ZERO
         for k in range(units):
             found[p, first + units + k] = h[at - right, k] if has_column else ZERO
+
+
+class Diagonals:
+    """The order of one direction in the images from `first` to `last`.
+
+    direction: 0 down and to the right, 1 down and to the left, 2 up and to the right, 3 up and to the left.
+    borders [diagonals + 1]: where they begin; slots [diagonals]: the first of their rows, times images.
+    """
+
+    def __init__(self, x: Tensor, n: Tensor, direction: int, first: int, last: int):
+        self.height, self.width = x.shape[1:3]
+        self.direction, self.batch, self.way = direction, last - first, (direction >= 2, direction % 2 == 1)
+        self.places = slice(first * self.height * self.width, last * self.height * self.width)
+        size = self.batch * self.height * self.width
+        self.order, self.real, self.tiles = np.empty(size, np.int64), np.empty(size, np.float32), np.empty(size, np.int64)
+        s = np.arange(self.height + self.width - 1)
+        tops, ends = np.maximum(0, s - self.width + 1), np.minimum(self.height, s + 1)
+        self.slots, self.borders = tops * self.batch, np.concatenate([[0], np.cumsum((ends - tops) * self.batch)])
+        sort(self.height, self.width, *self.way, n[first:last].numpy(), self.borders, self.order, self.real, self.tiles)
+
+    def _of(self, x: Tensor) -> np.ndarray:
+        """Their part of [B, H, W, any] as [places, any]."""
+        return x.flatten(0, 2)[self.places].numpy()
+
+    def inputs(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+        """Rows of x, and of h where it is given: of the neighbours in rows, then in columns."""
+        found = x.new_empty(len(self.order), x.shape[3] + (2 * h.shape[3] if h is not None else 0))
+        take(self._of(x), self.order, self.real, self.tiles, found.numpy())
+        if h is not None:
+            take_neighbours(self._of(h), self.height, self.width, *self.way, self.order, self.real, self.tiles, found.numpy())
+        return found
+
+    def across(self, x: Tensor) -> Tensor:
+        """x [B, H, W, D] as [D, positions]."""
+        found = x.new_empty(x.shape[3], len(self.order))
+        take_across(self._of(x), self.order, self.real, self.tiles, found.numpy())
+        return found
+
+    def put(self, columns: Tensor, x: Tensor) -> None:
+        """columns [D, positions] into x [B, H, W, D]."""
+        put(columns.numpy(), self.order, self.tiles, self._of(x))
+
+    def add(self, columns: Tensor, x: Tensor) -> None:
+        """As `put`, but what is there is added to."""
+        put_more(columns.numpy(), self.order, self.real, self.tiles, self._of(x))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..threads import at_once, shares
 from .cell import ONE, ZERO, options, sigmoid, tanh
-from .diagonals import put, put_more, sort, take, take_across, take_neighbours
+from .diagonals import Diagonals
 
 FEW = 6                                  # up to so many units go without torch's products
 
@@ -78,8 +78,8 @@ def forward_step(begin, end, slot, batch, stable, z, p, real, cells, h, cells_be
 
 
 @njit(**options)
-def _standard_back(i_, f_, e_, g_, o_, p_i, p_f, p_e, p_o, up, left, real, c_, dh_, dh_up, dh_left, dc_up, dc_left, di_, df_, de_, dg_, do_,
-                   to_up, to_left):
+def _standard_back(i_, f_, e_, g_, o_, p_i, p_f, p_e, p_o, up, left, real, c_, dh_, dh_up, dh_left, dc_up, dc_left,
+                   di_, df_, de_, dg_, do_, to_up, to_left):
     for k in range(len(c_)):
         i, f, e, g, o, m = i_[k], f_[k], e_[k], g_[k], o_[k], tanh(c_[k])
         dh, dc = dh_[k] + dh_up[k] + dh_left[k], dc_up[k] + dc_left[k]
@@ -92,8 +92,8 @@ def _standard_back(i_, f_, e_, g_, o_, p_i, p_f, p_e, p_o, up, left, real, c_, d
 
 
 @njit(**options)
-def _stable_back(i_, f_, l_, g_, o_, p_i, p_f, p_l, p_o, up, left, real, c_, dh_, dh_up, dh_left, dc_up, dc_left, di_, df_, dl_, dg_, do_,
-                 to_up, to_left):
+def _stable_back(i_, f_, l_, g_, o_, p_i, p_f, p_l, p_o, up, left, real, c_, dh_, dh_up, dh_left, dc_up, dc_left,
+                 di_, df_, dl_, dg_, do_, to_up, to_left):
     for k in range(len(c_)):
         i, f, l, g, o, m = i_[k], f_[k], l_[k], g_[k], o_[k], tanh(c_[k])
         apart = up[k] - left[k]
@@ -142,11 +142,11 @@ def backward_step(begin, end, slot, batch, previous, first, stable, z, p, real, 
         dc_up, dc_left = dc_after[k, slot + batch:stop + batch], dc_after[units + k, slot:stop]
         to_up, to_left = dc[k, slot:stop], dc[units + k, slot:stop]
         if stable:
-            _stable_back(i, f, e, g, o, p[0, k], p[1, k], p[2, k], p[3, k], up, left, of, c, dh[k, begin:end], dh_up, dh_left, dc_up, dc_left,
-                         di, df, de, dg, do, to_up, to_left)
+            _stable_back(i, f, e, g, o, p[0, k], p[1, k], p[2, k], p[3, k], up, left, of, c, dh[k, begin:end], dh_up, dh_left,
+                         dc_up, dc_left, di, df, de, dg, do, to_up, to_left)
         else:
-            _standard_back(i, f, e, g, o, p[0, k], p[1, k], p[2, k], p[3, k], up, left, of, c, dh[k, begin:end], dh_up, dh_left, dc_up, dc_left,
-                           di, df, de, dg, do, to_up, to_left)
+            _standard_back(i, f, e, g, o, p[0, k], p[1, k], p[2, k], p[3, k], up, left, of, c, dh[k, begin:end], dh_up, dh_left,
+                           dc_up, dc_left, di, df, de, dg, do, to_up, to_left)
         for gate, part in enumerate(_peephole_sums(stable, di, df, de, do, e, up, left, c)):
             dp[gate, k] += part
 
@@ -170,7 +170,8 @@ def add_product(weights, x, begin, end, total, first, last):
     for row in range(len(weights)):
         w, out = weights[row], total[row, first:last]
         for k in range(0, many, 4):
-            _add_four(out, w[k], w[k + 1], w[k + 2], w[k + 3], x[k, begin:end], x[k + 1, begin:end], x[k + 2, begin:end], x[k + 3, begin:end])
+            _add_four(out, w[k], w[k + 1], w[k + 2], w[k + 3], x[k, begin:end], x[k + 1, begin:end], x[k + 2, begin:end],
+                      x[k + 3, begin:end])
         for k in range(many, len(x)):
             _add_one(out, w[k], x[k, begin:end])
 
@@ -200,108 +201,88 @@ def _frames(units: int, height: int, batch: int, count: int) -> list[Tensor]:
     return list(torch.zeros(count, 2 * units, (height + 1) * batch).unbind())
 
 
-class _Work:
-    """One direction of the images from `first` to `last`, in its order."""
-
-    def __init__(self, x: Tensor, n: Tensor, direction: int, first: int, last: int):
-        self.height, self.width = x.shape[1:3]
-        self.direction, self.batch, self.way = direction, last - first, (direction >= 2, direction % 2 == 1)
-        self.places = slice(first * self.height * self.width, last * self.height * self.width)
-        size = self.batch * self.height * self.width
-        self.order, self.real, self.tiles = np.empty(size, np.int64), np.empty(size, np.float32), np.empty(size, np.int64)
-        s = np.arange(self.height + self.width - 1)
-        tops, ends = np.maximum(0, s - self.width + 1), np.minimum(self.height, s + 1)
-        self.slots, self.borders = tops * self.batch, np.concatenate([[0], np.cumsum((ends - tops) * self.batch)])
-        sort(self.height, self.width, *self.way, n[first:last].numpy(), self.borders, self.order, self.real, self.tiles)
-
-    def of(self, x: Tensor) -> np.ndarray:
-        """Its part of [B, H, W, any] as [places, any]."""
-        return x.flatten(0, 2)[self.places].numpy()
-
-    def inputs(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        """Rows of x, and of h where it is given: of the neighbours in rows, then in columns."""
-        found = x.new_empty(len(self.order), x.shape[3] + (2 * h.shape[3] if h is not None else 0))
-        take(self.of(x), self.order, self.real, self.tiles, found.numpy())
-        if h is not None:
-            take_neighbours(self.of(h), self.height, self.width, *self.way, self.order, self.real, self.tiles, found.numpy())
-        return found
-
-    def forward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool, out: Tensor
-                ) -> tuple[Tensor, Tensor]:
-        """Fills out [B, H, W, units]; gates [5 units, places] and cells [units, places]."""
-        units = out.shape[3]
-        z = torch.addmm(bias[:, None], weight_ih, self.inputs(x).t())
-        cells, h = z.new_empty(units, z.shape[1]), z.new_empty(units, z.shape[1])
-        cells_before, h_before = _frames(units, self.height, self.batch, 2)
-        arrays = [part.numpy() for part in (cells, h, cells_before, h_before)]
-        if units <= FEW:
-            forward_few(self.borders, self.slots, self.batch, stable, z.numpy(), weight_hh.numpy(), peepholes.numpy(), self.real, *arrays)
-        else:
-            for begin, end, slot in zip(self.borders.tolist(), self.borders[1:].tolist(), self.slots.tolist()):
-                z[:, begin:end].addmm_(weight_hh, h_before[:, slot:slot + end - begin])
-                forward_step(begin, end, slot, self.batch, stable, z.numpy(), peepholes.numpy(), self.real, *arrays)
-        put(h.numpy(), self.order, self.tiles, self.of(out))
-        return z, cells
-
-    def backward(self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, peepholes: Tensor, stable: bool, h: Tensor, dh: Tensor, z: Tensor,
-                 cells: Tensor, dx: Tensor | None) -> tuple[Tensor, ...]:
-        """The gradients of the weights; adds to dx [B, H, W, D]."""
-        units, dz, dhs, dp = len(cells), torch.empty_like(z), torch.empty_like(cells), np.zeros((4, len(cells)))
-        take_across(self.of(dh), self.order, self.real, self.tiles, dhs.numpy())
-        frames = _frames(units, self.height, self.batch, 4)
-        before, dh_after, dc_after, dc = (frame.numpy() for frame in frames)
-        same, back = (stable, z.numpy()), weight_hh.t().contiguous()
-        given = peepholes.numpy(), self.real, cells.numpy(), before, dhs.numpy(), dh_after
-        if units <= FEW:
-            backward_few(self.borders, self.slots, self.batch, *same, back.numpy(), *given, dc_after, dc, dz.numpy(), dp)
-        else:
-            borders, slots = self.borders.tolist(), self.slots.tolist()
-            for s in range(len(slots) - 1, -1, -1):
-                begin, end, slot, previous = borders[s], borders[s + 1], slots[s], max(0, s - 1)
-                backward_step(begin, end, slot, self.batch, borders[previous], slots[previous], *same, *given, dc_after, dc, dz.numpy(), dp)
-                dc_after, dc = dc, dc_after
-                torch.mm(back, dz[:, begin:end], out=frames[1][:, slot:slot + end - begin])
-        if dx is not None:
-            put_more((weight_ih.t() @ dz).numpy(), self.order, self.real, self.tiles, self.of(dx))
-        both = dz @ self.inputs(x, h)
-        return both[:, :x.shape[3]], both[:, x.shape[3]:], dz.sum(1), torch.from_numpy(dp).float()
+def _forward(way: Diagonals, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool, out: Tensor
+             ) -> tuple[Tensor, Tensor]:
+    """Fills out [B, H, W, units]; gates [5 units, places] and cells [units, places]."""
+    units = out.shape[3]
+    z = torch.addmm(bias[:, None], weight_ih, way.inputs(x).t())
+    cells, h = z.new_empty(units, z.shape[1]), z.new_empty(units, z.shape[1])
+    cells_before, h_before = _frames(units, way.height, way.batch, 2)
+    arrays = [part.numpy() for part in (cells, h, cells_before, h_before)]
+    if units <= FEW:
+        forward_few(way.borders, way.slots, way.batch, stable, z.numpy(), weight_hh.numpy(), peepholes.numpy(), way.real, *arrays)
+    else:
+        for begin, end, slot in zip(way.borders.tolist(), way.borders[1:].tolist(), way.slots.tolist()):
+            z[:, begin:end].addmm_(weight_hh, h_before[:, slot:slot + end - begin])
+            forward_step(begin, end, slot, way.batch, stable, z.numpy(), peepholes.numpy(), way.real, *arrays)
+    way.put(h, out)
+    return z, cells
 
 
-def _works(x: Tensor, n: Tensor, groups: int) -> list[_Work]:
-    borders = [len(x) * part // groups for part in range(groups + 1)]
-    return [_Work(x, n, direction, *part) for direction in range(4) for part in zip(borders, borders[1:])]
+def _backward(way: Diagonals, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, peepholes: Tensor, stable: bool, h: Tensor, dh: Tensor,
+              z: Tensor, cells: Tensor, dx: Tensor | None) -> tuple[Tensor, ...]:
+    """The gradients of the weights; adds to dx [B, H, W, D]."""
+    units, dz, dp = len(cells), torch.empty_like(z), np.zeros((4, len(cells)))
+    frames = _frames(units, way.height, way.batch, 4)
+    before, dh_after, dc_after, dc = (frame.numpy() for frame in frames)
+    same, back = (stable, z.numpy()), weight_hh.t().contiguous()
+    given = peepholes.numpy(), way.real, cells.numpy(), before, way.across(dh).numpy(), dh_after
+    if units <= FEW:
+        backward_few(way.borders, way.slots, way.batch, *same, back.numpy(), *given, dc_after, dc, dz.numpy(), dp)
+    else:
+        borders, slots = way.borders.tolist(), way.slots.tolist()
+        for s in range(len(slots) - 1, -1, -1):
+            begin, end, slot, previous = borders[s], borders[s + 1], slots[s], max(0, s - 1)
+            backward_step(begin, end, slot, way.batch, borders[previous], slots[previous], *same, *given, dc_after, dc, dz.numpy(), dp)
+            dc_after, dc = dc, dc_after
+            torch.mm(back, dz[:, begin:end], out=frames[1][:, slot:slot + end - begin])
+    if dx is not None:
+        way.add(weight_ih.t() @ dz, dx)
+    both = dz @ way.inputs(x, h)
+    return both[:, :x.shape[3]], both[:, x.shape[3]:], dz.sum(1), torch.from_numpy(dp).float()
 
 
-def forward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool) -> tuple[Tensor, ...]:
+def _parts(batch: int, groups: int) -> list[tuple[int, int, int]]:
+    """Direction, first image, and last, of each part of the work."""
+    borders = [batch * part // groups for part in range(groups + 1)]
+    return [(direction, *part) for direction in range(4) for part in zip(borders, borders[1:])]
+
+
+def forward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool
+            ) -> tuple[Tensor, ...]:
     """h [B, H, W, 4 units], and gates and cells of each part of the work. x [B, H, W, D], n [B, 2]; the weights as in MdLstm."""
     units = peepholes.shape[2]
     h = x.new_empty(*x.shape[:3], 4 * units)
-    works = _works(x, n, max(1, min(len(x), torch.get_num_threads() // 4)))
+    parts = _parts(len(x), max(1, min(len(x), torch.get_num_threads() // 4)))
 
     def run(begin: int, end: int) -> list[Tensor]:
-        return [part for work in works[begin:end] for k in (work.direction,) for part in work.forward(
-            x, weight_ih[k], weight_hh[k], bias[k], peepholes[k], stable, h[..., k * units:(k + 1) * units])]
+        kept = []
+        for k, first, last in parts[begin:end]:
+            out = h[..., k * units:(k + 1) * units]
+            kept += _forward(Diagonals(x, n, k, first, last), x, weight_ih[k], weight_hh[k], bias[k], peepholes[k], stable, out)
+        return kept
 
-    return h, *sum(at_once(run, *shares(len(works), 1)), [])
+    return h, *sum(at_once(run, *shares(len(parts), 1)), [])
 
 
-def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, h: Tensor, *rest) -> tuple:
-    """The gradients of x (or None), weight_ih, weight_hh, bias and peepholes. rest: what `forward` kept, dh [B, H, W, 4 units], stable, and
-    whether x needs a gradient.
+def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, h: Tensor, *rest
+             ) -> tuple[Tensor | None, ...]:
+    """The gradients of x (or None), weight_ih, weight_hh, bias and peepholes.
+
+    rest: what `forward` kept, dh [B, H, W, 4 units], stable, and whether x needs a gradient.
     """
     *kept, dh, stable, wanted = rest
-    units, works = peepholes.shape[2], _works(x, n, len(kept) // 8)
+    units, parts = peepholes.shape[2], _parts(len(x), len(kept) // 8)
 
     def run(begin: int, end: int) -> tuple[Tensor | None, list]:
         dx, found = torch.zeros_like(x) if wanted else None, []
         for number in range(begin, end):
-            k = works[number].direction
-            of = slice(k * units, (k + 1) * units)
-            found.append(works[number].backward(x, weight_ih[k], weight_hh[k], peepholes[k], stable, h[..., of], dh[..., of],
-                                                *kept[2 * number:2 * number + 2], dx))
+            k, first, last = parts[number]
+            outs = [each[..., k * units:(k + 1) * units] for each in (h, dh)]
+            found.append(_backward(Diagonals(x, n, k, first, last), x, weight_ih[k], weight_hh[k], peepholes[k], stable, *outs,
+                                   *kept[2 * number:2 * number + 2], dx))
         return dx, found
 
-    parts = at_once(run, *shares(len(works), 1))
-    each = zip(*(found for _, several in parts for found in several))
-    return (sum(dx for dx, _ in parts) if wanted else None,
-            *(torch.stack(kind).unflatten(0, (4, -1)).sum(1) for kind in each))
+    runs = at_once(run, *shares(len(parts), 1))
+    weights = zip(*(found for _, several in runs for found in several))
+    return (sum(dx for dx, _ in runs) if wanted else None, *(torch.stack(kind).unflatten(0, (4, -1)).sum(1) for kind in weights))

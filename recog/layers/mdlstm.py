@@ -17,8 +17,8 @@ Voigtlaender, Doetsch & Ney 2016) forgets a weighted mean, as in 1-D, so that |c
     m   = sum l_d c_d
     c   = f m + i g,        i and f: as above, with peepholes that see m
 
-The papers leave the peepholes of l open; these see the only thing that makes a difference to m. Gates stand in the order i, f_1 ... f_N,
-g, o; stable: i, f, l_1 ... l_(N-1), g, o. `plain` is all this in torch, for any number of axes: it defines what the compiled kernels must give.
+The peepholes of l are ours: they see the only thing that makes a difference to m. Gates stand in the order i, f_1 ... f_N, g, o; stable:
+i, f, l_1 ... l_(N-1), g, o. `plain` is all this in torch, for any number of axes: it defines what the compiled kernels must give.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MdLstm(nn.Module):
         self.units, self.cell, self.axes = units, cell, axes
         directions, gates = 2 ** axes, 3 + axes
         self.weight_ih = nn.Parameter(torch.empty(directions, gates * units, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(directions, gates * units, axes * units))        # columns: the axes' h, one after the other
+        self.weight_hh = nn.Parameter(torch.empty(directions, gates * units, axes * units))        # columns: of each axis
         self.bias = nn.Parameter(torch.empty(directions, gates * units))
         self.peepholes = nn.Parameter(torch.empty(directions, gates - 1, units))                   # of the gates without g
         for weight in self.parameters():
@@ -134,7 +134,8 @@ class _Recurrence(torch.autograd.Function):
     """`plain` of images on a CPU, float32."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, n: Tensor, stable: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, n: Tensor, stable: bool
+                ) -> Tensor:
         from ..kernels import mdlstm_cpu
 
         weights = [weight.detach().contiguous() for weight in (weight_ih, weight_hh, bias, peepholes)]
