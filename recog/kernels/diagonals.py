@@ -1,6 +1,6 @@
 """The order in which an LSTM over images goes through their positions: by diagonals, in each by rows, in each by images.
 
-The loops are compiled. up, left: whether the way goes up instead of down, and left instead of right: the diagonals then begin in another corner.
+The loops are compiled. up, left: whether the way goes up instead of down, and left instead of right; that is another corner to begin at.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def put_more(columns, order, real, tiles, x):
 
 @njit(**options)
 def take_neighbours(h, height, width, up, left, order, real, tiles, found):
-    """The last columns of found [P, any + 2 units]: h of each position's neighbours before it in rows and columns, zeros beyond the image."""
+    """The last columns of found [P, any + 2 units]: h of each position's neighbours before it in rows and in columns, or zeros."""
     units, down, right = h.shape[1], -width if up else width, -1 if left else 1
     first, top, side = found.shape[1] - 2 * units, height - 1 if up else 0, width - 1 if left else 0
     for p in tiles:
