@@ -8,7 +8,7 @@ import torch
 from oracles import close
 
 from recog.kernels import mdlstm_cpu
-from recog.layers.mdlstm import CELLS, MdLstm, cells, plain
+from recog.layers.mdlstm import CELLS, FORGET_BIAS, MdLstm, cells, plain
 from recog.layers.peephole import PeepholeLstm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -20,7 +20,7 @@ def made(sizes, inputs=3, units=2, cell="standard", n=None, seed=0, scale=4.0):
     layer = MdLstm(inputs, units, cell, axes=len(sizes))
     with torch.no_grad():
         for weight in layer.parameters():
-            weight *= scale
+            weight.normal_(std=0.1 * scale)
     n = torch.tensor([sizes] if n is None else n)
     return layer, torch.randn(len(n), *sizes, inputs), n
 
@@ -230,10 +230,11 @@ def test_the_stable_cell_grows_by_one_a_step_at_most_and_the_standard_one_withou
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_long_images_stay_finite(cell):
-    torch.manual_seed(0)
-    layer = MdLstm(2, 2, cell)
-    x, n = torch.randn(1, 8, 3000, 2, requires_grad=True), torch.tensor([[8, 3000]])
+@pytest.mark.parametrize("height, width", [(8, 3000), (40, 375)])
+def test_new_networks_are_finite_on_long_images(height, width, cell):
+    torch.manual_seed(1)
+    layer = MdLstm(12, 2, cell)
+    x, n = torch.randn(1, height, width, 12, requires_grad=True), torch.tensor([[height, width]])
     h = layer(x, n)
     h.sum().backward()
     assert h.isfinite().all() and x.grad.isfinite().all() and all(weight.grad.isfinite().all() for weight in layer.parameters())
@@ -262,6 +263,8 @@ def test_no_images_and_images_of_nothing():
 
 def test_weights_begin_small_and_cells_have_names():
     layer = MdLstm(8, 50)
+    bias = layer.bias.detach().unflatten(1, (5, 50))
+    bias[:, 1:3] -= FORGET_BIAS
     for weight in layer.parameters():
         assert 0.09 < weight.detach().std().item() < 0.11
     assert np.prod(layer.weight_hh.shape) == 4 * 250 * 100

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .cell import ONE, ZERO, options
 
-
 TILE = 16                                # diagonals; then what is read and what is written both lie in a few short runs
 
 

@@ -31,7 +31,9 @@ import torch
 from torch import Tensor, nn
 
 CELLS = ("standard", "stable")
-SPREAD = 0.1                             # of the first weights, as in Graves' papers; with larger ones the standard cell soon overflows
+SPREAD = 0.1                             # of the first weights
+FORGET_BIAS = -1.0                       # standard cells begin with forget gates that add up to less than 1: with 0, most new networks
+                                         # reach infinity within 400 columns
 
 
 class MdLstm(nn.Module):
@@ -54,6 +56,9 @@ class MdLstm(nn.Module):
         self.peepholes = nn.Parameter(torch.empty(directions, gates - 1, units))                   # of the gates without g
         for weight in self.parameters():
             nn.init.normal_(weight, std=SPREAD)
+        if cell == "standard" and axes > 1:
+            with torch.no_grad():
+                self.bias[:, units:(1 + axes) * units] += FORGET_BIAS
 
     @property
     def output_size(self) -> int:
@@ -72,7 +77,7 @@ def plain(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peephol
     batch, sizes, axes, units = len(x), x.shape[1:-1], x.dim() - 2, peepholes.shape[2]
     if 0 in x.shape[:-1]:
         return x.new_zeros(*x.shape[:-1], len(bias) * units)
-    real = inside(n, sizes)                                                    # [B, *sizes]
+    real = inside(n.to(x.device), sizes)                                       # [B, *sizes]
     flips = [[1 + axis for axis in range(axes) if flipped[axis]] for flipped in itertools.product((False, True), repeat=axes)]
     x = torch.where(real[..., None], x, 0)
     x = torch.stack([x.flip(flip) for flip in flips]).view(len(flips), -1, x.shape[-1])           # K directions: [K, B * P, D]
