@@ -57,6 +57,13 @@ class Ink:
 
 
 @dataclass(frozen=True)
+class Image:
+    """A picture of writing, in grey."""
+
+    pixels: ndarray                           # uint8 [H, W], rows from the top down: 0 black to 255 white
+
+
+@dataclass(frozen=True)
 class Batch:
     """Utterances of about one length, padded with zeros to the longest."""
 
