@@ -68,7 +68,7 @@ def results(run, inputs):
     """What comes out, and the gradients of a sum in which each value has a weight of its own."""
     inputs = [each.detach().clone().requires_grad_() for each in inputs]
     h = run(*inputs)
-    pull = torch.randn(h.shape, generator=torch.Generator().manual_seed(9)).to(h.dtype)
+    pull = torch.randn(h.shape, generator=torch.Generator().manual_seed(9)).to(h)
     return [h.detach(), *torch.autograd.grad((h * pull).sum(), inputs)]
 
 

@@ -66,7 +66,7 @@ class MdLstm(nn.Module):
 
     def forward(self, x: Tensor, n: Tensor) -> Tensor:
         given = x, self.weight_ih, self.weight_hh, self.bias, self.peepholes
-        if x.dtype == torch.float64 or x.device.type != "cpu" or self.axes != 2 or not x.numel():
+        if x.dtype == torch.float64 or x.device.type not in ("cpu", "cuda") or self.axes != 2 or not x.numel():
             return plain(*given, n, self.cell)
         with torch.autocast(x.device.type, enabled=False):                     # the cells add up: that needs all the digits
             return _Recurrence.apply(*(each.float() for each in given), n, self.cell == "stable")
@@ -135,16 +135,22 @@ def diagonals(sizes: tuple[int, ...], device: torch.device) -> Iterator[tuple[Te
         yield at.to(device), before.to(device)
 
 
+def _kernels(device: torch.device) -> Any:
+    if device.type == "cuda":
+        from ..kernels import mdlstm_cuda
+        return mdlstm_cuda
+    from ..kernels import mdlstm_cpu
+    return mdlstm_cpu
+
+
 class _Recurrence(torch.autograd.Function):
-    """`plain` of images on a CPU, float32."""
+    """`plain` of images, float32."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, n: Tensor, stable: bool
                 ) -> Tensor:
-        from ..kernels import mdlstm_cpu
-
         weights = [weight.detach().contiguous() for weight in (weight_ih, weight_hh, bias, peepholes)]
-        h, *kept = mdlstm_cpu.forward(x.detach().contiguous(), n, *weights, stable)
+        h, *kept = _kernels(x.device).forward(x.detach().contiguous(), n, *weights, stable)
         ctx.save_for_backward(x, n, *weights, h, *kept)
         ctx.stable = stable
         return h
@@ -152,8 +158,6 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dh: Tensor) -> tuple[Tensor | None, ...]:
-        from ..kernels import mdlstm_cpu
-
         x, *others = ctx.saved_tensors
-        found = mdlstm_cpu.backward(x.contiguous(), *others, dh.contiguous(), ctx.stable, ctx.needs_input_grad[0])
+        found = _kernels(x.device).backward(x.contiguous(), *others, dh.contiguous(), ctx.stable, ctx.needs_input_grad[0])
         return *found, None, None
