@@ -4,6 +4,7 @@ and, where one is, on that."""
 import pytest
 import torch
 from oracles import interpreted
+from races import Races
 from test_mdlstm import alike, by_kernel, in_double, made
 
 from recog.kernels import diagonals, diagonals_cuda
@@ -53,6 +54,7 @@ def interpreted_kernels():
     from recog.kernels import mdlstm_cuda
 
     torch.set_num_threads(1)
+    races = Races()
     mdlstm._kernels = lambda device: mdlstm_cuda
     for few, at_a_time, cases in (
             (16, 8, [((3, 4), [[3, 3], [2, 4]], "standard"), ((4, 2), [[3, 2]], "stable")]),
@@ -60,9 +62,12 @@ def interpreted_kernels():
         mdlstm_cuda.FEW, mdlstm_cuda.LEAST, mdlstm_cuda.MOST = few, at_a_time, at_a_time
         for case in cases:
             compare("Triton interpreted", *ragged(*case), 1e-6)
-    layer, x, n = made((2, 3), units=3)
+    assert not races.found()
+    layer, x, n = made((1, 2), units=3)
+    mdlstm_cuda.FEW, races.heeds = 16, False
     kept = mdlstm_cuda.forward(x, n, *(weight.detach() for weight in layer.parameters()), False)
-    assert sum(each.untyped_storage().nbytes() for each in kept) == 4 * 7 * 3 * 4 * 2 * 3       # 7 floats for each position, direction and unit
+    assert races.found()                                                        # there would be, if the threads did not wait
+    assert sum(each.untyped_storage().nbytes() for each in kept) == 4 * 7 * 2 * 4 * 3          # 7 floats for each position, direction and unit
 
 
 def test_the_triton_kernels_in_the_interpreter():
@@ -71,7 +76,7 @@ def test_the_triton_kernels_in_the_interpreter():
 
 @pytest.mark.parametrize("name, units", [("_forward_all", 2), ("_backward_all", 2), ("_forward_step", 50), ("_backward_step", 50)])
 def test_the_triton_kernels_compile_for_devices_that_are_not_here(name, units, tmp_path, monkeypatch):
-    """And the threads of those that go through all diagonals wait for each other, which the interpreter cannot show."""
+    """And there the threads of those that go through all diagonals wait for each other."""
     triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -97,8 +102,8 @@ def new(sizes, units, cell, n):
     return MdLstm(12, units, cell).cuda(), torch.randn(len(n), *sizes, 12, device="cuda"), torch.tensor(n)
 
 
-LARGE = [(2, (40, 375), [[40, 375], [31, 200], [7, 375], [1, 1]]), (10, (20, 188), [[20, 188], [3, 90]]), (50, (10, 94), [[10, 94], [9, 11], [1, 60]]),
-         (1, (700, 6), [[700, 6], [513, 2]]), (16, (33, 31), [[33, 31], [32, 30]]), (17, (90, 40), [[90, 40], [5, 33]]), (150, (3, 9), [[3, 9]])]
+LARGE = [(2, (40, 375), [[40, 375], [31, 200], [7, 375], [1, 1]]), (10, (20, 188), [[20, 188], [3, 90]]),
+         (50, (10, 94), [[10, 94], [9, 11], [1, 60]]), (1, (700, 6), [[700, 6], [513, 2]]), (16, (33, 31), [[33, 31], [32, 30]]), (17, (90, 40), [[90, 40], [5, 33]]), (150, (3, 9), [[3, 9]])]
 
 
 @pytest.mark.parametrize("cell", CELLS)

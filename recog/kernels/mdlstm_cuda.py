@@ -23,7 +23,7 @@ from .lstm_cuda import _tanh
 
 FEW = 16                                 # up to so many units, their product costs less in the kernel than a launch does
 WARPS = 4
-LEAST, MOST = 32 * WARPS, 512            # cells of a program at a time; with fewer, threads would share a cell whose gates are replaced
+LEAST, MOST = 32 * WARPS, 512            # cells of a program at a time; with fewer, threads would share one, whose gates are replaced
 SIZES = ["s", "before", "now", "H", "W", "B"]         # they differ from call to call: nothing is compiled anew for them
 
 
