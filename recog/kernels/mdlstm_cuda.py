@@ -21,7 +21,7 @@ from torch import Tensor
 from .diagonals_cuda import Diagonals
 from .lstm_cuda import _tanh
 
-FEW = 16                                 # up to so many units, their product costs less in the kernel than a launch does
+FEW = 16                                 # up to so many units the product is the kernel's own; reckoned, not yet measured
 WARPS = 4
 LEAST, MOST = 32 * WARPS, 512            # cells of a program at a time; with fewer, threads would share one, whose gates are replaced
 SIZES = ["s", "before", "now", "H", "W", "B"]         # they differ from call to call: nothing is compiled anew for them
