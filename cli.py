@@ -158,6 +158,21 @@ def ink_convert(
     convert(source, output, force)
 
 
+@ink_app.command("render")
+def ink_render(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files or folders of ink; or one manifest of ink (.jsonl).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder; of one file also a name that ends in .png.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of pen, paper and noise.")] = 0,
+    height: Annotated[Optional[float], typer.Option(help="Of small letters, in pixels.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Black on white, by an even pen.")] = False,
+    force: Force = False,
+) -> None:
+    """Draw ink as a scanner would see it: images, or of a manifest a tree in IAM-DB's layout. Run again to resume."""
+    from recog.rendering import render
+
+    raise typer.Exit(render(sources, output, seed, height, clean, force))
+
+
 @models_app.command("list")
 def models_list() -> None:
     """The models that come with recog."""
