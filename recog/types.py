@@ -9,7 +9,7 @@ Shapes: B utterances in a batch, T frames, D features, U labels, V units (the bl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Sequence
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -101,6 +101,21 @@ class Hypothesis:
     parts: dict[str, float]                   # acoustic, lm, length
     spans: tuple[tuple[int, int], ...]        # [start, end) in frames, one per unit
     confidence: tuple[float, ...]             # 0 to 1, one per unit
+
+
+class Box(NamedTuple):
+    """A rectangle in an image, in pixels from its upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @staticmethod
+    def around(boxes: Sequence[Box]) -> Box:
+        """The smallest that holds them all, at least one."""
+        lefts, tops, rights, bottoms = zip(*boxes)
+        return Box(min(lefts), min(tops), max(rights), max(bottoms))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ LAYERS = [
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
      "exports", "confusions", "svg", "nbest"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources"],
-    ["features", "featurestream", "pen", "perturb", "store", "batching", "examples", "layers", "kernels", "threads"],
+    ["features", "featurestream", "pen", "scan", "perturb", "store", "batching", "examples", "layers", "kernels", "threads"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
