@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers.mdlstm import CELLS, SPREAD, MdLstm
+from ..layers.pictures import cut, shortened
 from ..types import Encoded
 
 
@@ -71,23 +72,22 @@ class Mdrnn(nn.Module):
     def forward(self, x: Tensor, x_len: Tensor) -> Encoded:
         h, n = cut(x, x_len)[..., None], x_len
         for number, (level, (down, along)) in enumerate(zip(self.levels, self.shapes)):
-            h, n = blocks(h, down, along) if number else blocks(h, along, down).transpose(1, 2), (n + along - 1) // along
-            h = h.flatten(3)                                             # [B, H, W, D]
             if number:
-                h = self.between[number - 1](h).tanh()
+                h = self.between[number - 1](blocks(h, down, along)).tanh()
+            else:
+                h = blocks(h, along, down, turned=True)                      # from columns to [B, H, W, D]
+            n = shortened(n, along)
             h = self.dropout(level(h, torch.stack([torch.full_like(n, h.shape[1]), n], 1)))
         return Encoded(h.sum(1), n)
 
 
-def cut(x: Tensor, n: Tensor) -> Tensor:
-    """Zeros beyond each sequence's end. x [B, T, D]."""
-    beyond = torch.arange(x.shape[1], device=x.device) >= n[:, None]
-    return x.masked_fill(beyond[:, :, None], 0.0) if beyond.any() else x
+def blocks(h: Tensor, first: int, second: int, turned: bool = False) -> Tensor:
+    """[B, R, C, D] to [B, ceil(R / first), ceil(C / second), first * second * D]; what a block lacks at the edge is zeros.
 
-
-def blocks(h: Tensor, first: int, second: int) -> Tensor:
-    """[B, R, C, D] to [B, ceil(R / first), ceil(C / second), first, second, D]; what a block lacks at the edge is zeros."""
+    turned: the blocks by their columns, then rows.
+    """
     batch, rows, columns, size = h.shape
     if rows % first or columns % second:
         h = nn.functional.pad(h, (0, 0, 0, -columns % second, 0, -rows % first))
-    return h.view(batch, h.shape[1] // first, first, h.shape[2] // second, second, size).transpose(2, 3)
+    h = h.view(batch, h.shape[1] // first, first, h.shape[2] // second, second, size)
+    return h.permute(0, 3, 1, 2, 4, 5).flatten(3) if turned else h.transpose(2, 3).flatten(3)
