@@ -10,7 +10,10 @@ from .errors import ConfigError
 
 CATALOGUE: dict[str, dict[str, str]] = {
     "encoder": {"blstm": "recog.encoders.blstm:Blstm",
-                "conv_blstm": "recog.encoders.conv_blstm:ConvBlstm"},
+                "conv_blstm": "recog.encoders.conv_blstm:ConvBlstm",
+                "mdrnn": "recog.encoders.mdrnn:Mdrnn",
+                "conv_mdrnn": "recog.encoders.conv_mdrnn:ConvMdrnn",
+                "crnn": "recog.encoders.crnn:Crnn"},
     "head": {"ctc": "recog.heads.ctc:Ctc",
              "transducer": "recog.heads.transducer:Transducer"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",

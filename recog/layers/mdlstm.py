@@ -144,8 +144,8 @@ class _Recurrence(torch.autograd.Function):
         from ..kernels import mdlstm_cpu
 
         weights = [weight.detach().contiguous() for weight in (weight_ih, weight_hh, bias, peepholes)]
-        h, *kept = mdlstm_cpu.forward(x.detach().contiguous(), n, *weights, stable)
-        ctx.save_for_backward(x, n, *weights, h, *kept)
+        h, ctx.parts, kept = mdlstm_cpu.forward(x.detach().contiguous(), n, *weights, stable)
+        ctx.save_for_backward(x, n, *weights[:2], weights[3], *kept)
         ctx.stable = stable
         return h
 
@@ -154,6 +154,7 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, dh: Tensor) -> tuple[Tensor | None, ...]:
         from ..kernels import mdlstm_cpu
 
-        x, *others = ctx.saved_tensors
-        found = mdlstm_cpu.backward(x.contiguous(), *others, dh.contiguous(), ctx.stable, ctx.needs_input_grad[0])
+        x, n, weight_ih, weight_hh, peepholes, *kept = ctx.saved_tensors
+        found = mdlstm_cpu.backward(x.contiguous(), n, weight_ih, weight_hh, peepholes, ctx.stable, ctx.parts, kept, dh.contiguous(),
+                                    ctx.needs_input_grad[0])
         return *found, None, None
