@@ -27,6 +27,7 @@ VERSION = 1                              # grows when the same settings give oth
 SINGLY = 2                               # zlib's way of packing each byte by itself: for noise the smallest and the fastest
 FEW = 16                                 # jobs that are not worth another process
 TALK = 10                                # times that progress is told
+OURS = {"ascii", "lines", "lists", "begun.json", "done.json"}
 
 Line = tuple[str, str, str]              # id, the file of its ink, its text
 
@@ -76,10 +77,9 @@ def _files(names: Sequence[str], output: Path, config: RenderConfig, seed: int, 
     if len(set(targets.values())) < len(targets):
         twice = next(path for path in targets.values() if list(targets.values()).count(path) > 1)
         raise ConfigError(f"several files would be drawn as {twice.name}", where=output, hint="one folder for each")
-    there = [] if force else [source for source in sources if targets[source].exists()]
-    if there:
-        say(f"render: {len(there)} of {len(sources)} are there already and stay as they are (--force draws them anew)")
-    todo = [source for source in sources if source not in set(there)]
+    todo = [source for source in sources if force or not targets[source].exists()]
+    if len(todo) < len(sources):
+        say(f"render: {len(sources) - len(todo)} of {len(sources)} are there already and stay as they are (--force draws them anew)")
     jobs = [Job([(Path(source).stem, source, "")], [targets[source]], config, seed, anew=True) for source in todo]
     done = list(_all(jobs, len(todo), output))
     faults += [fault for each in done for fault in each.faults]
@@ -94,7 +94,8 @@ def _tree(path: Path, output: Path, config: RenderConfig, seed: int, force: bool
         raise DataError("no such manifest", where=path)
     stage = Stage("render", output, VERSION, {"seed": seed, **plain(config, defaults=False)}, {"manifest": digest(path)})
     records = [ledger.read_json(file) for name in ("done.json", "begun.json") if (file := output / name).exists()]
-    if not records and output.exists() and (not output.is_dir() or any(output.iterdir())):
+    inside = {each.name.removesuffix(".partial") for each in output.iterdir()} if output.is_dir() else {""} if output.exists() else set()
+    if inside - OURS or inside and not records:
         raise ConfigError("is there already and was not rendered", where=output, hint="choose another folder")
     old = records[0].get("key", records[0]) if records else stage.key
     if (changes := ledger.differences(old, stage.key)) and not force:

@@ -92,6 +92,14 @@ def test_a_threshold_parts_two_greys_best():
     assert iamdb.threshold(np.full((3, 3), 7, np.uint8)) in range(256)
 
 
+def test_components_touch_at_corners_and_the_threshold_is_ink():
+    image = np.full((6, 9), 200, np.uint8)
+    image[[0, 1, 2], [0, 1, 2]] = 50                        # one, by its corners
+    image[4:, 7:] = 50
+    image[0, 8] = 40
+    assert iamdb.line("a01-000u-00", " on  t ", image) == "a01-000u-00 ok 50 3 0 0 9 6 on|t\n"
+
+
 def test_the_rows_are_read_back(made):
     rows = iamdb.rows(made / "out")
     assert {id: " ".join(row.words) for id, row in rows.items()} == {iamdb.safe(id): text for id, _, text in LINES}
@@ -145,11 +153,17 @@ def test_other_settings_need_force(made, tmp_path, monkeypatch, capsys):
     assert image.max() == 255 and image.min() == 0 and len(image) < 0.6 * len(pixels(made / "out" / "lines/a01/a01-000u/a01-000u-01.png"))
 
 
-def test_a_folder_with_other_things_is_left_alone(made, tmp_path, monkeypatch, capsys):
-    (tmp_path / "IAM" / "lines").mkdir(parents=True)
-    for force in ([], ["--force"]):
-        status, _, err = called(monkeypatch, capsys, "ink", "render", made / "manifest.jsonl", "-o", tmp_path / "IAM", *force)
-        assert status == 1 and "is there already and was not rendered" in err and list((tmp_path / "IAM").iterdir()) == [tmp_path / "IAM" / "lines"]
+@pytest.mark.parametrize("inside", [["lines/a01/a01-000u/a01-000u-00.png"], ["begun.json", "model/model.json"], ["done.json", "lines/x", "notes"], []])
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_place_with_other_things_is_left_alone(made, tmp_path, monkeypatch, capsys, inside, force):
+    for name in inside:
+        (tmp_path / "IAM" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "IAM" / name).write_text("{}")
+    if not inside:
+        (tmp_path / "IAM").write_text("a file")
+    before = everything(tmp_path)
+    status, _, err = called(monkeypatch, capsys, "ink", "render", made / "manifest.jsonl", "-o", tmp_path / "IAM", *force)
+    assert status == 1 and "is there already and was not rendered" in err and everything(tmp_path) == before
 
 
 def test_a_broken_file_is_named_and_the_rest_is_drawn(tmp_path, monkeypatch, capsys):
