@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SHOWN = 12                               # pictures of a split
-SIDE, GAP, HEAD = 112, 6, 16             # pixels: the longer side of a picture on a sheet, between them, of a line of words
+SIDE, GAP, HEAD = 160, 6, 16             # pixels: the longer side of a picture on a sheet, between them, of a line of words
 BACKGROUND = (233, 231, 226)
 FIRST = ((42, 120, 214), (217, 88, 32), (18, 135, 92), (144, 60, 180), (230, 180, 20), (210, 60, 125), (0, 160, 170), (120, 90, 50),
          (160, 200, 60), (40, 40, 60))

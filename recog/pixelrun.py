@@ -133,7 +133,7 @@ def score_stage(run: Run, done: dict, device: torch.device) -> Planned:
             info = read_json(folder / "model" / "model.json")
             write_json(folder / "model" / "model.json", {**info, "scores": {split: {name: each[name]} for split, each in scores.items()}})
         pixelreport.write(run, folders, pictures, found, table, out)
-        return {"table": table, "scores": scores}
+        return {"table": table, "scores": scores, "beside": [folder.name for folder in folders.values() if folder != run.folder]}
 
     inputs = {name: one["weights"] for name, one in trained.items()} | {"pictures of the recipe": digest_of(done["pictures"])}
     return Stage("score", run.folder / "score", 1, {"splits": splits, "decide": run.experiment.decide}, inputs), work

@@ -106,7 +106,8 @@ def _interval(interval: tuple[float, float] | None) -> str:
 
 def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
     """Appends one row per test split and decoder to the recipe's RESULTS.md, from what the run wrote; also of networks beside the model."""
-    models = [read_json(place / "model" / "model.json") for place in (folder, *sorted(folder.glob("beside-*/")))]
+    scored = read_json(folder / "score" / "done.json")["result"] if (folder / "score" / "done.json").exists() else {}
+    models = [read_json(place / "model" / "model.json") for place in (folder, *(folder / name for name in scored.get("beside", ())))]
     inside = recipe.folder.resolve().is_relative_to(Path(__file__).parent)         # of an installed package: not ours to write to
     path = (folder.parent if inside else recipe.folder) / "RESULTS.md"
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)

@@ -298,7 +298,8 @@ def test_stripes_are_learned_and_a_second_run_does_nothing(tmp_path, mine, capsy
     assert run(mine, tmp_path / "exp") == table and capsys.readouterr().err.count("skip, unchanged") == 5
     before = (folder / "model" / "weights.safetensors").stat().st_mtime_ns, (folder / "beside-conv" / "model" / "weights.safetensors").stat().st_mtime_ns
     run(mine, tmp_path / "exp", ['beside=[{name="conv",network={kind="conv",channels=[6,6],holes=[1,2]},'
-                                 'train={epochs=12,metric="loss",batch={utterances=4},optimizer={kind="adam",rate=0.03,schedule="linear"}}}]'])
+                                 'train={epochs=12,metric="loss",batch={utterances=4},optimizer={kind="adam",rate=0.03,schedule="linear"}}}]'], record=True)
+    assert [line.split(" | ")[4] for line in (mine[0] / "RESULTS.md").read_text().splitlines()[-5:]] == ["mdlstm", "conv", "whole", "mdlstm", "conv"]
     assert before == tuple((place / "model" / "weights.safetensors").stat().st_mtime_ns for place in (folder, folder / "beside-conv"))
 
 

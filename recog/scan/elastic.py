@@ -1,7 +1,8 @@
 """Elastic distortion: each pixel is taken from a little beside it, neighbours from about as far (Simard, Steinkraus & Platt 2003).
 
 Two fields of even noise in -1..1 are smoothed by a Gaussian of `sigma` pixels and stretched `alpha` times; beyond the picture there is no
-noise. Graves, Fernandez & Schmidhuber 2007 warp their digits with sigma 4 and alpha 34, which moves a pixel by 1.4 along each axis.
+noise. Graves, Fernandez & Schmidhuber 2007 warp their digits with sigma 4 and alpha 34: ways of 1.4 pixels along each axis, by their
+deviation.
 """
 
 from __future__ import annotations
