@@ -520,14 +520,6 @@ def test_textures_are_drawn_in_all_classes_and_always_alike(tmp_path, monkeypatc
         pixels.checked(picture, found.config.classes, 1)
 
 
-def test_every_model_file_is_one(tmp_path):
-    for name in ("mdrnn2007", "mdrnn2007_textures"):
-        found = recipe.find(name)
-        for model in found.models():
-            networks = found.experiment(model).networks
-            assert networks[0].network.kind == "mdlstm" and networks[0].network.config.units == 25 and len(networks) > 1
-
-
 def test_pictures_without_classes_are_refused():
     with pytest.raises(DataError, match="has no extra"):
         pixels.read(Utterance("a", "train", "a.png", "x"))
