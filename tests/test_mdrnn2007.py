@@ -185,6 +185,8 @@ def test_an_epoch_holds_every_picture_once_and_those_of_one_size_together(tmp_pa
             assert (batch.x[b].numpy() == kept[id].pixels / np.float32(255)).all() and (batch.y[b].numpy() == kept[id].classes).all()
         seen += batch.ids
     assert sorted(seen) == sorted(kept) and pictures.batches_in(3) == 6
+    sizes = [[batch.x.shape[1] for batch in pictures.epoch(epoch)] for epoch in range(4)]
+    assert any(each not in (sorted(each), sorted(each, reverse=True)) for each in sizes)         # one size is not learned after the other
     later = [batch.ids for batch in pictures.epoch(3, start=2)]
     assert later == [batch.ids for batch in pictures.epoch(3)][2:] and later != [batch.ids for batch in pictures.epoch(4, start=2)]
     assert [n for numbers, _ in pictures.in_order() for n in numbers] == list(range(14))
@@ -212,10 +214,10 @@ def test_judging_counts_pixels_and_pictures_as_loops_do(tmp_path):
     assert rates["pixel"]["errors"] == sum(wrong) and rates["pixel"]["tokens"] == 9 * 12 * 14
     assert rates["picture"]["errors"] == sum(a != p.shown for a, p in zip(said, some)) and rates["picture"]["tokens"] == 9
     drawn = np.array(pixelreport.sheet(pictures, [3], {"conv": found}, ("along", "across")))
-    scale, corner = pixelreport.SIDE // 14, (pixelreport.HEAD + 12 * (pixelreport.SIDE // 14) - 1, pixelreport.GAP + 14 * (pixelreport.SIDE // 14) - 1)
-    step = 14 * scale + pixelreport.GAP
-    assert tuple(drawn[corner]) == (int(some[3].pixels[11, 13, 0]),) * 3 and tuple(drawn[corner[0], corner[1] + step]) == pixelreport.color(some[3].classes[11, 13])
-    assert tuple(drawn[corner[0], corner[1] + 2 * step]) == pixelreport.color(int(found.answers[3][11, 13]))
+    scale, (y, x) = pixelreport.SIDE // 14, np.argwhere(some[3].classes)[20]
+    row, columns = pixelreport.HEAD + y * scale, [pixelreport.GAP + x * scale + column * (14 * scale + pixelreport.GAP) for column in range(3)]
+    expected = (some[3].pixels[y, x, 0],) * 3, pixelreport.color(2), pixelreport.color(int(found.answers[3][y, x]))
+    assert [tuple(drawn[row + scale - 1, column + scale - 1]) for column in columns] == list(expected) and some[3].shown == 2
 
 
 # --- runs ---
