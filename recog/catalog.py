@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import modeldir, recipe, textmodel, writingmodel
+from . import modeldir, pixelmodel, recipe, textmodel, writingmodel
 from .errors import ConfigError
 from .files import read_json
 
@@ -22,7 +22,7 @@ def show_model(name: str) -> dict[str, Any]:
     """model.json, after the folder was found whole. Raises ModelError."""
     folder = modeldir.locate(name)
     info = modeldir.described(folder)
-    load = {"text": textmodel.load, writingmodel.MEDIUM: writingmodel.load}.get(info.get("medium"), modeldir.load)
+    load = {"text": textmodel.load, writingmodel.MEDIUM: writingmodel.load, pixelmodel.MEDIUM: pixelmodel.load}.get(info.get("medium"), modeldir.load)
     load(folder)
     return info
 

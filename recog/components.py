@@ -21,6 +21,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
                 "prefix": "recog.decode.prefix:PrefixSearch"},
     "transducer decoder": {"greedy": "recog.decode.transducer_greedy:TransducerGreedy",
                            "beam": "recog.decode.transducer:TransducerBeam"},
+    "pixels": {"mdlstm": "recog.models.segmenter:PixelMdLstm",
+               "conv": "recog.models.segmenter:PixelConv",
+               "simard": "recog.models.segmenter:Simard"},
     "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise",
              "adaptive_weight_noise": "recog.hooks.adaptive_weight_noise:AdaptiveWeightNoise"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from .config import Component, component
 from .features import FeatureConfig
@@ -135,6 +136,43 @@ class WritingExperiment:
             raise ValueError('units.kind must be "char"')
         if self.train.perturb != PerturbConfig():
             raise ValueError("train.perturb would change the points that are to be predicted")
+
+
+@dataclass(frozen=True)
+class PixelNetwork:
+    """[[beside]] of a recipe of pixels: a network trained on the same pictures, to be compared."""
+
+    name: str                                    # what the table calls it
+    network: Component = component("pixels")
+    train: TrainConfig = field(default_factory=TrainConfig)
+    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[a-z0-9_]+", self.name):
+            raise ValueError("name must be of small letters, digits and _")
+        if self.train.perturb != PerturbConfig() or self.train.start or self.train.initial:
+            raise ValueError("train.perturb, train.start and train.initial play no part in a recipe of pixels")
+
+
+@dataclass(frozen=True)
+class PixelExperiment:
+    """models/NAME.toml of a recipe whose medium is pixels."""
+
+    network: Component = component("pixels", default="mdlstm")
+    train: TrainConfig = field(default_factory=TrainConfig)
+    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
+    decide: Literal["sum", "product"] = "sum"    # a picture is of the class whose probabilities add up, or multiply, to most over its pixels
+    beside: tuple[PixelNetwork, ...] = ()        # more networks
+
+    def __post_init__(self):
+        names = [network.name for network in self.networks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"beside: each needs a name of its own, and not '{names[0]}'")
+
+    @property
+    def networks(self) -> tuple[PixelNetwork, ...]:
+        """All of them, the model's own first; it is called by its kind."""
+        return (PixelNetwork(self.network.kind, self.network, self.train, self.hooks), *self.beside)
 
 
 AS_WRITTEN = InkFeatureConfig(slope=False, slant=False, height=False, resample="none", place=False, normalize="none")

@@ -46,7 +46,7 @@ def _model(folder: Path) -> str:
     from . import modeldir
 
     info = modeldir.described(folder)
-    if info.get("medium") in ("text", "writing"):
+    if info.get("medium") in ("text", "writing", "pixels"):
         return _network_model(folder, info)
     loaded = modeldir.load(folder)
     size = sum(facts["bytes"] for facts in info["files"].values()) / 1e6
@@ -63,16 +63,18 @@ def _model(folder: Path) -> str:
 
 
 def _network_model(folder: Path, info: dict[str, Any]) -> str:
-    """A model of text, or one that writes."""
-    from . import textmodel, writingmodel
+    """A model of text, one that writes, or one that classifies pixels."""
+    from . import pixelmodel, textmodel, writingmodel
 
-    written = info["medium"] == writingmodel.MEDIUM
-    units, made = (writingmodel if written else textmodel).load(folder).units, info.get("provenance", {})
+    load, what = {"text": (textmodel.load, "characters, and the end of a sentence"), writingmodel.MEDIUM: (writingmodel.load, "characters"),
+                  pixelmodel.MEDIUM: (pixelmodel.load, "classes, and the background")}[info["medium"]]
+    units, made = load(folder).units, info.get("provenance", {})
     rows = [("model", f"{info['name']} ({info['medium']}), {folder}"), ("weights", f"{info['weights']:,}; sizes and digests are as recorded"),
-            ("units", f"{len(units) - 1} characters" + ("" if written else ", and the end of a sentence")), ("network", _settings(info["config"])),
+            ("units", f"{len(units) - 1} {what}"), ("network", _settings(info["config"])),
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
             ("licence", info.get("data_licence", "not stated"))]
-    scores = [f"{'scores':12} {split}, {name}: {_figures(found)}" for split, each in info.get("scores", {}).items() for name, found in each.items()]
+    scores = _scores(info.get("scores", {})) if info["medium"] == pixelmodel.MEDIUM else [
+        f"{'scores':12} {split}, {name}: {_figures(found)}" for split, each in info.get("scores", {}).items() for name, found in each.items()]
     return "\n".join([filefacts.lines(rows), *scores])
 
 
@@ -152,7 +154,7 @@ def _reached(folder: Path) -> str:
     if not judged:
         return ""
     best = min(judged, key=lambda row: row["dev_error"])
-    error = f"{100 * best['dev_error']:.2f} % errors" if "features" in _key(folder).get("inputs", {}) else f"{best['dev_error']:.4f} bits a character"
+    error = f"{100 * best['dev_error']:.2f} % errors" if {"features", "pictures"} & _key(folder).get("inputs", {}).keys() else f"{best['dev_error']:.4f} bits a character"
     return (f": {'second phase, ' if path.parent != folder else ''}{rows[-1]['epoch']} epochs, training loss {rows[-1]['train_loss']:.4f}; "
             f"best epoch {best['epoch']} with {error} on the development set")
 

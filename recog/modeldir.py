@@ -105,6 +105,8 @@ def load(folder: Path) -> LoadedModel:
                          hint="it is for --lm of recog transcribe, and for recog lm tune and recog lm rescore")
     if info.get("medium") == "writing":
         raise ModelError("is a model that writes, and recognizes nothing", where=folder)
+    if info.get("medium") == "pixels":
+        raise ModelError("is a model that classifies pixels, and transcribes nothing", where=folder)
     try:
         config = build_config(RecognizerConfig, info["config"], where=folder / "model.json")
     except ConfigError as error:

@@ -69,6 +69,10 @@ def plan_of(recipe: Recipe) -> dict[str, Callable[[Run, dict, torch.device], Pla
         from .writingrun import PLAN
 
         return PLAN
+    if recipe.config.medium == "pixels":
+        from .pixelrun import PLAN
+
+        return PLAN
     return _PLAN
 
 
@@ -120,4 +124,4 @@ def _score(run: Run, done: dict, device: torch.device) -> Planned:
 
 
 _PLAN = {"prepare": prepare_stage, "features": features_stage, "units": units_stage, "train": _train, "lm": lm_stage, "decode": _decode, "score": _score}
-STAGES = tuple(_PLAN)                                     # of recipes whose medium is no text; lm: of a model with [lm]
+STAGES = tuple(_PLAN)                                     # of recipes of sound and ink that is read; lm: of a model with [lm]
