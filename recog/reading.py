@@ -10,7 +10,7 @@ from typing import Callable, Iterator, NamedTuple
 
 import numpy as np
 
-from . import audio, image, ink
+from . import audio, ink
 from .errors import ConfigError, DataError
 from .features import extract, finish
 from .modeldir import LoadedModel
@@ -20,6 +20,7 @@ from .scan import features as scan
 from .scan import layout
 from .segment import SegmentConfig, segments
 from .types import Box, Image, Ink
+from .views import picture
 
 BETWEEN = {"audio": " ", "ink": "\n", "image": "\n"}         # what stands between the texts of two pieces
 
@@ -52,7 +53,7 @@ def pieces(loaded: LoadedModel, source: str, config: SegmentConfig = SegmentConf
         raise ConfigError(f"{medium(loaded)} is read from files, not from standard input", where=source)
     if medium(loaded) == "ink":
         return lines_of_ink(loaded, ink.read(Path(source)))
-    return lines_of_image(loaded, image.read(Path(source)), source, lines)
+    return lines_of_image(loaded, picture(Path(source), Path(source).stem), source, lines)
 
 
 def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:

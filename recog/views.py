@@ -71,12 +71,11 @@ def sounds(utterance: Utterance, rate: int, config: ViewsConfig) -> Iterator[Wav
         yield replace(wave, samples=channel(wave.samples, rate, rng, config.channel))
 
 
-def picture(utterance: Utterance) -> Image:
-    """The utterance's image; ink is drawn as if it had been scanned, always in the same way."""
-    path = Path(utterance.source)
+def picture(path: Path, id: str) -> Image:
+    """An image; or ink, drawn as if it had been scanned, for the same id always in the same way. Raises DataError."""
     if not ink.is_ink(path):
         return image.read(path)
-    return render.rendered(ink.read(path), render.RenderConfig(), np.random.default_rng([*utterance.id.encode()]))
+    return render.rendered(ink.read(path), render.RenderConfig(), np.random.default_rng([*id.encode()]))
 
 
 def _of_sound(utterance: Utterance, features: FeatureConfig, config: ViewsConfig) -> Iterator[np.ndarray]:
@@ -91,7 +90,7 @@ def _of_ink(utterance: Utterance, features: InkFeatureConfig, config: ViewsConfi
 
 
 def _of_image(utterance: Utterance, features: ScanFeatureConfig, config: ViewsConfig) -> Iterator[np.ndarray]:
-    seen = picture(utterance)
+    seen = picture(Path(utterance.source), utterance.id)
     yield scan.extract(seen, features)[0]
     if utterance.split == "train":
         yield from scan.views(seen, features, config.scan, _generators(utterance, config.scans, config.seed))

@@ -172,7 +172,7 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
         transcribe_files([str(tmp_path / "page.xml")], str(folder / "model"), "srt", {})
     with pytest.raises(DataError, match="the page has 2 lines of ink, the text 1"):
         align_lines(reader.loaded, list(lines_of_ink(reader.loaded, page)), "nvo lin pin tvn")
-    with pytest.raises(ConfigError, match="ink has points, not times"):
+    with pytest.raises(ConfigError, match="ink has no times"):
         align_files(str(tmp_path / "page.xml"), "nvo", str(folder / "model"), "ctm")
     (tmp_path / "page.txt").write_text("nvo lin\npin tvn\n")
     assert align_files(str(tmp_path / "page.xml"), str(tmp_path / "page.txt"), str(folder / "model")) == 0
