@@ -1,7 +1,4 @@
-"""A page of handwriting as lines, by where rows are crossed by strokes; and what is odd about an image that should be one line.
-
-Lines may slope together, each a little by itself, and their strokes may touch. Columns of text and pictures are not looked for.
-"""
+"""What is in an image: lines of writing, where, and what is odd about it if it should be one line."""
 
 from __future__ import annotations
 
@@ -10,19 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..types import Box, Image
-from .contrast import density, paper
-from .normalize import INK, inked, page_slope, without_specks
+from .contrast import density, paper, white_on_black
+from .lines import Lines, divided
+from .normalize import inked, reduced, without_specks
 
 LARGE = 3_000_000                        # pixels; a larger image is reduced first
 SMALLEST = 10, 4                         # pixels: height and width with which a letter can be told from another
-LETTER = 0.4, 4.0                        # heights of the ink in one piece that letters and words have, in usual heights
-EVEN = 0.2                               # usual heights: deviation by which crossings are evened out over rows
-NEAREST = 0.75                           # usual heights: lines are no nearer to each other
-VALLEY = 0.65                            # share of the crossings in the middle of the weaker of two lines that there may be between them
-BESIDE = 0.5                             # share of the shorter of two lines that must have the other one above or below it
-ABOVE = 0.45                             # of the way from one line to the next, small marks belong to the upper one
-FAR = 1.5                                # usual heights: what is further from all lines is none of theirs
 MARGIN = 0.1                             # usual heights, around the ink of a line
+INSIDE = 0.5                             # usual heights from the middle of a line: what comes in from outside the box and gets nearer is of this line too
+SOFT = 2                                 # pixels around a stroke that are grey
 
 
 class Oddity(NamedTuple):
@@ -33,139 +26,90 @@ class Oddity(NamedTuple):
 
 
 def oddity(image: Image, lines: bool = False) -> Oddity | None:
-    """What is odd about an image that should be one line; with `lines`, about one that may be a page. None: nothing."""
+    """What is odd about an image that should be one line; with `lines`, about one that may be a page of them. None: nothing."""
     height, width = image.pixels.shape
     if height < SMALLEST[0] or width < SMALLEST[1]:
-        return Oddity(f"is too small to read: {width} x {height} pixels", f"scan it larger; lines of about 60 to 150 rows are best, at least {SMALLEST[0]}")
-    found = _found(image)
-    if found is None:
-        return Oddity("is empty: no ink was found", "is the writing too faint, or the file the wrong one?")
+        return Oddity(f"is too small to read: {width} x {height} pixels", f"scan it larger: a line should be at least {SMALLEST[0]} pixels high, better 60")
+    x, _ = _ink(image.pixels)
+    box = inked(x)
+    if box is None:
+        return Oddity("is empty: no ink was found", "is the writing too faint, or is it the wrong file?")
     if lines:
         return None
-    if found.count > 1:
-        return Oddity(f"looks like a page of {found.count} lines", "--lines reads them one by one")
-    left, top, right, bottom = found.box
+    count, (left, top, right, bottom) = len(divided(x).middles), box
+    if count > 1:
+        return Oddity(f"looks like a page of {count} lines", "--lines reads them one by one")
     if height > width and bottom - top > right - left:
-        return Oddity("is taller than wide, and is no line of writing", "turn it by 90 degrees, or cut out a line")
+        return Oddity("is taller than wide, as no line of writing is", "turn it by 90 degrees, or cut the line out")
     return None
 
 
 def lines_of(image: Image) -> list[Box]:
-    """Boxes around the lines, from the top down, with a small margin; they may overlap. None where there is no ink."""
-    found = _found(image)
-    if found is None:
+    """Boxes of whole pixels around the lines, from the top down, with a small margin; they may overlap. None where there is no ink."""
+    x, by = _ink(image.pixels)
+    if inked(x) is None:
         return []
-    height, width = image.pixels.shape
-    margin = MARGIN * found.height * found.by
+    found, (height, width) = divided(x), image.pixels.shape
+    margin = MARGIN * found.usual
     boxes = []
-    for number in range(found.count):
-        left, top, right, bottom = inked((found.owners == number).astype(np.float32))
-        boxes.append(Box(max(0, int(left * found.by - margin)), max(0, int(top * found.by - margin)),
-                         min(width, int(np.ceil(right * found.by + margin))), min(height, int(np.ceil(bottom * found.by + margin)))))
+    for number in range(len(found.middles)):
+        left, top, right, bottom = inked(found.owners == number)
+        boxes.append(Box(max(0, int((left - margin) * by)), max(0, int((top - margin) * by)),
+                         min(width, int(np.ceil((right + margin) * by))), min(height, int(np.ceil((bottom + margin) * by)))))
     return boxes
 
 
 def cut(image: Image, line: Box) -> Image:
-    """The part of an image in a line's box (whole pixels); what other lines have there is covered with paper."""
-    height, width = image.pixels.shape
+    """The part of an image in the box of a line: of the lines that are there, that which fills it most; others are covered with paper."""
     left, top, right, bottom = (int(n) for n in line)
-    part = np.ascontiguousarray(image.pixels[top:bottom, left:right])
-    if part.shape == image.pixels.shape:
-        return image
-    found = _found(Image(part))
-    if found is None:
+    part = image.pixels[top:bottom, left:right]
+    x, by = _ink(part)
+    if part.shape == image.pixels.shape or inked(x) is None:
         return Image(part)
-    return Image(part)
+    found = divided(x)
+    main = max(range(len(found.middles)), key=lambda number: _area(inked(found.owners == number)))
+    strange = (found.owners >= 0) & (found.owners != main) | _coming_in(found, main, above=top > 0, below=bottom < image.pixels.shape[0])
+    return Image(_covered(part, _enlarged(strange, by, part.shape), _enlarged((found.owners == main) & ~strange, by, part.shape)))
 
 
-class _Found(NamedTuple):
-    owners: np.ndarray                   # [H, W], of the reduced image: the line's number where there is ink, else -1
-    count: int                           # of lines
-    box: tuple[int, int, int, int]       # around all ink
-    height: float                        # that most letters and words have
-    by: int                              # pixels of the image, squared, to one
+def _area(box: tuple[int, int, int, int] | None) -> int:
+    return 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _found(image: Image) -> _Found | None:
-    """None where there is no ink."""
-    by = max(1, int(np.ceil((image.pixels.size / LARGE) ** 0.5)))
-    H, W = image.pixels.shape
-    pixels = image.pixels
-    if by > 1:
-        pixels = np.pad(pixels, [(0, -n % by) for n in (H, W)], mode="edge")
-        pixels = pixels.reshape(-(-H // by), by, -1, by).mean((1, 3)).round().astype(np.uint8)
-    x = without_specks(density(pixels))
-    box = inked(x)
-    return None if box is None else _Found(*_owners(x), by) if False else _lines(x, box, by)
+def _ink(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Ink, of a large image reduced; and how many pixels, squared, went into each of its pixels."""
+    by = int(np.ceil((pixels.size / LARGE) ** 0.5))
+    return without_specks(density(reduced(pixels, by) if by > 1 else pixels)), max(1, by)
 
 
-def _lines(x, box, by):
-    from scipy.ndimage import find_objects, label
-    spots, count = label(x > INK, np.ones((3, 3)))
-    places = find_objects(spots)
-    tops, bottoms = (np.array([getattr(rows, end) for rows, _ in places]) for end in ("start", "stop"))
-    lefts, rights = (np.array([getattr(columns, end) for _, columns in places]) for end in ("start", "stop"))
-    heights = bottoms - tops
-    usual = _usual(heights)
-    letters = (heights >= LETTER[0] * usual) & (heights <= LETTER[1] * usual)
-    # crossings
-    tangent = page_slope(x)
-    edges = np.abs(np.diff(x, axis=1, prepend=0))
-    rows, columns = np.nonzero(edges > 0.1)
-    weights = edges[rows, columns]
-    owner = spots[rows, columns]
-    right = np.maximum(owner, spots[rows, np.maximum(columns - 1, 0)])      # an edge to the right of a spot belongs to it too
-    level = rows - tangent * (columns - x.shape[1] / 2)
-    low = level.min()
-    is_letter = np.append(False, letters)[right]
-    from scipy.ndimage import gaussian_filter1d
-    profile = np.bincount((level[is_letter] - low + 0.5).astype(int), weights[is_letter], int(level.max() - low) + 2)
-    profile = gaussian_filter1d(profile, EVEN * usual, mode="constant")
-    peaks = [i for i in range(1, len(profile) - 1) if profile[i - 1] < profile[i] >= profile[i + 1]]
-    # centre of each spot in level rows
-    mass = np.bincount(right, weights, count + 1)[1:]
-    centres = np.bincount(right, weights * level, count + 1)[1:] / np.maximum(mass, 1e-9) - low
-    W = x.shape[1]
-    def cover(chosen):
-        c = np.zeros(W + 1)
-        np.add.at(c, np.maximum(lefts[chosen] - int(usual), 0), 1)
-        np.add.at(c, np.minimum(rights[chosen] + int(usual), W), -1)
-        return np.cumsum(c)[:-1] > 0
-    while len(peaks) > 1:
-        p = np.array(peaks)
-        nearest = np.abs(centres[:, None] - p).argmin(1)
-        covers = [cover(letters & (nearest == i)) for i in range(len(p))]
-        worst, which = 1.0, -1
-        for i in range(len(p) - 1):
-            a, b = p[i], p[i + 1]
-            far = (b - a) / (NEAREST * usual)
-            valley = profile[a:b + 1].min() / min(profile[a], profile[b])
-            beside = (covers[i] & covers[i + 1]).sum() / max(1, min(covers[i].sum(), covers[i + 1].sum())) if min(covers[i].sum(), covers[i + 1].sum()) else 0
-            fit = min(far, VALLEY / max(valley, 1e-9), beside / BESIDE)
-            if fit < worst:
-                worst, which = fit, i
-        if which < 0:
-            break
-        del peaks[which if profile[peaks[which]] < profile[peaks[which + 1]] else which + 1]
-    p = np.array(peaks)
-    borders = p[:-1] + ABOVE * np.diff(p)
-    owners = np.searchsorted(borders, centres)
-    tall = (bottoms-tops) > 0
-    lookup = np.append(-1, owners)
-    result = lookup[spots]
-    # what reaches over more than one line is divided between them
-    reach = np.array([np.searchsorted(borders, b - low - tangent * ((l + r) / 2 - W / 2)) - np.searchsorted(borders, a - low - tangent * ((l + r) / 2 - W / 2)) for a, b, l, r in zip(tops, bottoms, lefts, rights)])
-    over = np.flatnonzero((reach > 0) & (heights > 1.5 * np.diff(p).min() if len(p) > 1 else False))
-    for number in over:
-        part = spots[places[number]] == number + 1
-        r, c = np.nonzero(part)
-        r, c = r + places[number][0].start, c + places[number][1].start
-        result[r, c] = np.searchsorted(borders, r - tangent * (c - W / 2) - low)
-    far = np.abs(centres[:, None] - p).min(1) > FAR * usual
-    result[np.append(False, far & ~letters)[spots]] = -1
-    return _Found(result, len(p), box, usual, by)
+def _coming_in(found: Lines, main: int, above: bool, below: bool) -> np.ndarray:
+    """Pieces of the main line that touch the upper or lower edge and do not reach its middle: ends of other lines' letters."""
+    from scipy.ndimage import label
+
+    own = found.owners == main
+    pieces, count = label(own, np.ones((3, 3)))
+    rows, columns = np.nonzero(own)
+    off = np.abs(rows - found.slope * (columns - own.shape[1] / 2) - found.middles[main])
+    reach = np.full(count + 1, np.inf)
+    np.minimum.at(reach, pieces[rows, columns], off)
+    touching = np.zeros(count + 1, bool)
+    touching[pieces[[0] * above + [-1] * below].ravel()] = True
+    touching[0] = False
+    return (touching & (reach > INSIDE * found.usual))[pieces]
 
 
-def _usual(heights):
-    real = heights[heights > 0.2 * np.percentile(heights, 90)]
-    return float(np.percentile(real, 75)) if len(real) else 1.0
+def _enlarged(mask: np.ndarray, by: int, shape: tuple[int, int]) -> np.ndarray:
+    return mask.repeat(by, 0).repeat(by, 1)[:shape[0], :shape[1]]
+
+
+def _covered(pixels: np.ndarray, strange: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Pixels with paper over what is strange and its soft edges, but for what is own."""
+    from scipy.ndimage import binary_dilation
+
+    if not strange.any():
+        return pixels
+    around = np.ones((2 * SOFT + 1, 2 * SOFT + 1))
+    hidden = binary_dilation(strange, around) & ~binary_dilation(own, around[:3, :3])
+    gray = pixels.astype(np.float32)
+    light = 255 - paper(255 - gray) if white_on_black(gray) else paper(gray)
+    return np.where(hidden, np.clip(np.round(light), 0, 255), pixels).astype(np.uint8)
