@@ -27,7 +27,7 @@ app.add_typer(recipes_app, name="recipes")
 app.command()(synthesize)
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Format = Annotated[str, typer.Option("--format", "-f", help="text, json, jsonl, tsv, srt, vtt or ctm.")]
+Format = Annotated[str, typer.Option("--format", "-f", help="text, json, jsonl, tsv; of sound srt, vtt, ctm; of images page, alto.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 
 
@@ -52,7 +52,7 @@ def run(
 
 @app.command()
 def transcribe(
-    files: Annotated[list[str], typer.Argument(help="Files of sound or ink, folders, patterns, or - for standard input.")],
+    files: Annotated[list[str], typer.Argument(help="Files of sound, ink or images, folders, patterns, or - for standard input.")],
     model: Annotated[Optional[str], typer.Option("--model", "-m", help="A bundled model's name or a model folder.")] = None,
     format: Format = "text",
     nbest: Annotated[int, typer.Option(help="Answers per file (json and jsonl show them).")] = 1,
@@ -65,6 +65,7 @@ def transcribe(
     phrases: Annotated[Optional[str], typer.Option(metavar="FILE", help="Names and words to listen for, one to a line.")] = None,
     boost: Annotated[Optional[float], typer.Option(help="Nats that each letter of the phrases gains.")] = None,
     lexicon: Annotated[Optional[str], typer.Option(metavar="FILE", help="More words and their phones, in the CMU format.")] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="Images are pages of several lines.")] = False,
     output_dir: Annotated[Optional[Path], typer.Option("--output-dir", "-o", help="Write one file per input into this folder.")] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
@@ -74,7 +75,7 @@ def transcribe(
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
     options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight, "length_bonus": length_bonus,
-               "word_bonus": word_bonus, "phrases": phrases, "boost": boost, "lexicon": lexicon}
+               "word_bonus": word_bonus, "phrases": phrases, "boost": boost, "lexicon": lexicon, "lines": lines}
     from recog.bulk import check_options, transcribe_files
     from recog.live import transcribe_stream
 
@@ -158,6 +159,21 @@ def ink_convert(
     convert(source, output, force)
 
 
+@ink_app.command("render")
+def ink_render(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files or folders of ink; or one manifest of ink (.jsonl).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder; of one file also a name that ends in .png.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of pen, paper and noise.")] = 0,
+    height: Annotated[Optional[float], typer.Option(help="Of small letters, in pixels.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Black on white, by an even pen.")] = False,
+    force: Force = False,
+) -> None:
+    """Draw ink as a scanner would see it: images, or of a manifest a tree in IAM-DB's layout. Run again to resume."""
+    from recog.rendering import render
+
+    raise typer.Exit(render(sources, output, seed, height, clean, force))
+
+
 @models_app.command("list")
 def models_list() -> None:
     """The models that come with recog."""
@@ -186,6 +202,20 @@ def models_export(
     from recog.catalog import export_model
 
     export_model(model, folder, half, name, force)
+
+
+@models_app.command("join")
+def models_join(
+    models: Annotated[list[str], typer.Argument(help="Bundled models' names or model folders, of one recipe; the first one's settings count.")],
+    folder: Annotated[Path, typer.Option("--output", "-o", help="The new model folder.")],
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in 16 bits: half the size.")] = False,
+    name: Annotated[Optional[str], typer.Option(help="A new name.")] = None,
+    force: Force = False,
+) -> None:
+    """Models that read together: what each finds is put in order by all."""
+    from recog.ensemble import join
+
+    join(models, folder, name, half, force)
 
 
 @models_app.command("prune")

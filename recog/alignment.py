@@ -1,4 +1,4 @@
-"""Where each word and unit of a known text lies in its recording, or in its ink.
+"""Where each word and unit of a known text lies in its recording, its ink or its image.
 
 Two ways. `best`: the best CTC path. `posterior`: all paths, each by its probability (decode/posterior.py). Both put the
 border between two units in the middle of the blanks between them, the second in the mean over the paths. CTC itself
@@ -9,7 +9,7 @@ A frame stands for the step around the middle of its window, so frame 0 begins (
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable
+from typing import Callable, Sequence
 
 import numpy as np
 import torch
@@ -22,9 +22,9 @@ from .decode.posterior import edges, occupancies, path_durations
 from .errors import DataError
 from .features import extract, finish
 from .modeldir import LoadedModel
-from .reading import BETWEEN, Piece, lines_of_ink
+from .reading import Piece
 from .text import Units
-from .types import Ink, Span, Transcript, Waveform
+from .types import Span, Transcript, Waveform
 
 METHODS = ("posterior", "best")
 
@@ -106,16 +106,17 @@ def _transcript(loaded: LoadedModel, id: str, source: str, labels: list[int], at
     return Transcript(id, source, units.decode(labels), score, {"acoustic": score, "lm": 0.0, "length": 0.0}, units.words(spans), spans)
 
 
-def align_page(loaded: LoadedModel, page: Ink, text: str, id: str = "-", source: str = "-") -> dict[str, Transcript]:
-    """The same for ink: places are numbers of points. text: a line for each line of ink, from the top of the page down."""
-    pieces, texts = list(lines_of_ink(loaded, page)), [line for line in text.splitlines() if line.strip()]
-    if len(pieces) != len(texts):
-        raise DataError(f"the page has {len(pieces)} lines of ink, the text {len(texts)}", where=id, hint="write each line of the page on one of the text")
+def align_lines(loaded: LoadedModel, lines: Sequence[Piece], text: str, id: str = "-", source: str = "-") -> dict[str, Transcript]:
+    """The same for lines of ink (places are numbers of points) or of an image (columns of pixels). text: a line for each of them."""
+    texts = [line for line in text.splitlines() if line.strip()]
+    if len(lines) != len(texts):
+        raise DataError(f"the page has {len(lines)} lines of {loaded.config.features.medium}, the text {len(texts)}", where=id,
+                        hint="write each line of the page on one of the text")
     found: dict[str, Transcript] = {}
-    for piece, line in zip(pieces, texts):
+    for piece, line in zip(lines, texts):
         log_probs = log_probs_of(loaded, piece.frames)
         for name, aligned in ways(loaded, log_probs, line, id, source, partial(_points, piece)).items():
-            found[name] = joined(found[name], aligned, BETWEEN["ink"]) if name in found else aligned
+            found[name] = joined(found[name], aligned, "\n") if name in found else aligned
     return found
 
 

@@ -10,15 +10,15 @@ from typing import Callable
 
 import numpy as np
 
-from . import audio, ink, manifest, phn
-from .alignment import METHODS, align, align_page
+from . import audio, manifest, phn
+from .alignment import METHODS, align, align_lines
 from .api import load
 from .components import nearest
 from .errors import ConfigError, DataError, RecogError
 from .files import write_text
 from .formats import cell, render_all
 from .modeldir import DEFAULTS, LoadedModel
-from .reading import medium
+from .reading import medium, pieces
 from .sources import expand, medium_of
 from .textgrid import textgrid
 from .transcripts import read_transcripts
@@ -115,9 +115,9 @@ def align_files(sound: str, text: str | None, model: str | None, format: str | N
         print(f"recog: {error}", file=sys.stderr, flush=True)
 
     loaded = load(model or _default(sound), device).loaded
-    if medium(loaded) == "ink" and (score is not None or format not in (None, *WITHOUT_TIMES)):
-        raise ConfigError("ink has points, not times", where="--score" if score else "--format", hint=f"--format {' or '.join(WITHOUT_TIMES)}")
-    format = format or ("tsv" if medium(loaded) == "ink" else "ctm")
+    if medium(loaded) != "audio" and (score is not None or format not in (None, *WITHOUT_TIMES)):
+        raise ConfigError(f"{medium(loaded)} has no times", where="--score" if score else "--format", hint=f"--format {' or '.join(WITHOUT_TIMES)}")
+    format = format or ("ctm" if medium(loaded) == "audio" else "tsv")
     todo = items(sound, text, failed, medium(loaded))
     if format == "textgrid" and len(todo) > 1 and not score and (output is None or output.is_file()):
         raise ConfigError("a TextGrid holds one recording, and there are several", where="--format", hint="name a folder with --output")
@@ -162,13 +162,13 @@ def _default(sound: str) -> str:
 
 def _aligned(loaded: LoadedModel, item: Item, score: Path | None, errors: dict[str, list[np.ndarray]]) -> tuple[dict[str, Transcript], float]:
     """The alignments and the length of the sound; adds what boundaries are off by to `errors`."""
-    if medium(loaded) == "ink":
+    if medium(loaded) != "audio":
         if item.text is None:
             raise DataError("has no text", where=item.id, hint="give TEXT: words, or a .txt file, or for several files a .tsv file")
         if not item.text.strip():
             raise DataError("there is no text to align", where=item.id)
-        page = ink.read(Path(item.source))
-        return align_page(loaded, page, item.text, item.id, item.source), len(page.points)
+        lines = list(pieces(loaded, item.source, lines=len(item.text.strip().splitlines()) > 1))
+        return align_lines(loaded, lines, item.text, item.id, item.source), 0.0
     wave = audio.read(item.source, rate=loaded.config.features.rate, start=item.start, end=item.end)
     truth = phn.read(_phn_of(item, score)) if score is not None else None
     text = item.text

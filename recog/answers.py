@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Callable
 
 from .modeldir import LoadedModel
-from .types import Hypothesis, Span, Transcript
+from .types import Box, Hypothesis, Span, Transcript
 
 
 def transcript(loaded: LoadedModel, id: str, source: str, found: Hypothesis, where: Callable[[int], float] | None = None,
-               until: Callable[[int], float] | None = None) -> Transcript:
-    """where: in the file, a frame begins; until: what is before a frame ends; None: seconds from the beginning."""
+               until: Callable[[int], float] | None = None, box: Callable[[int, int], Box] | None = None) -> Transcript:
+    """where: in the file, a frame begins; until: what is before a frame ends; None: seconds from the beginning. box: around frames of an image."""
     units, where, until = loaded.units, where or loaded.seconds, until or loaded.seconds
-    spans = tuple(Span(units.symbols[unit], where(a), until(b), confidence)
+    spans = tuple(Span(units.symbols[unit], where(a), until(b), confidence, None if box is None else box(a, b))
                   for unit, (a, b), confidence in zip(found.units, found.spans, found.confidence))
     return Transcript(id, source, units.decode(found.units), found.score, found.parts, units.words(spans), spans)
 

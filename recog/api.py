@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,17 +18,18 @@ from .components import find, section
 from .config import Component
 from .decode import decode, make
 from .decode.phrases import read as read_phrases
+from .ensemble import agreed, searching
 from .errors import ConfigError, RecogError
 from .lmfile import open_guide
 from .modeldir import DEFAULTS, LoadedModel, load as load_folder, locate
 from .nbest import once
-from .reading import Piece
+from .reading import Area, Piece
 from .segment import SegmentConfig
 from .streaming import Stream
-from .types import Decoder, Transcript
+from .types import Decoder, Page, Transcript
 
 DEFAULT_MODEL = DEFAULTS["audio"]
-GROUP = 64                                   # segments collected before they are sorted by length and run
+GROUP = 64                                   # segments or lines collected before they are sorted by length and run
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TranscribeOptions:
     phrases: str | None = None               # a file of names and words to listen for, with the beam: one to a line
     boost: float | None = None               # nats that each of their letters (or phones) gains; None: the decoder's own
     lexicon: str | None = None               # a file of more words and how they are spoken, for a model that hears phones
+    lines: bool = False                      # an image is a page of several lines, not one line
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     batch: BatchConfig = field(default_factory=lambda: BatchConfig(utterances=16, frames=20000))
 
@@ -73,6 +75,7 @@ class _File:
     id: str
     between: str                             # what stands between the texts of its segments
     answers: list[list[Transcript] | None] = field(default_factory=list)
+    areas: list[Area | None] = field(default_factory=list)
     closed: bool = False
     error: RecogError | None = None
 
@@ -83,7 +86,8 @@ class Transcriber:
     def __init__(self, loaded: LoadedModel, device: str = "auto"):
         self.loaded = loaded
         self.device = _device(device)
-        loaded.model.to(self.device)
+        for each in (loaded, *loaded.members):
+            each.model.to(self.device)
 
     def transcribe(self, sources: str | Path | Iterable[str | Path], options: TranscribeOptions = TranscribeOptions(),
                    on_error: Callable[[RecogError], None] | None = None) -> Iterator[Transcript]:
@@ -104,9 +108,10 @@ class Transcriber:
             file = _File(source, Path(source).stem if source != "-" else "stdin", reading.BETWEEN[reading.medium(self.loaded)])
             waiting.append(file)
             try:
-                for piece in reading.pieces(self.loaded, source, options.segment):
+                for piece in reading.pieces(self.loaded, source, options.segment, options.lines):
                     pieces.append((file, len(file.answers), piece))
                     file.answers.append(None)
+                    file.areas.append(piece.area)
                     if len(pieces) == GROUP:
                         self._answer(pieces, decoder, options)
                         pieces = []
@@ -137,11 +142,18 @@ class Transcriber:
             return
         for members in plan(np.array([len(piece.frames) for *_, piece in pieces]), options.batch, None):
             chosen = [pieces[i] for i in members]
-            batch = pad([file.id for file, *_ in chosen], [piece.frames for *_, piece in chosen], [()] * len(chosen))
-            emissions, n = self.loaded.model.emissions(batch.x.to(self.device), batch.x_len.to(self.device))
-            for (file, number, piece), rows, length in zip(chosen, emissions.cpu().numpy(), n.tolist()):
-                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, piece.where, piece.until)
-                                        for h in decode(decoder, rows[:length])]
+            heard = [self._emissions(self.loaded, [piece.frames for *_, piece in chosen])]
+            heard += [self._emissions(model, [piece.others[i] for *_, piece in chosen]) for i, model in enumerate(self.loaded.members)]
+            for (file, number, piece), *rows in zip(chosen, *heard):
+                box = None if piece.area is None else piece.area.box
+                file.answers[number] = [transcript(self.loaded, file.id, file.source, h, piece.where, piece.until, box)
+                                        for h in (agreed(decoder, rows, options.nbest) if len(rows) > 1 else decode(decoder, rows[0]))]
+
+    def _emissions(self, loaded: LoadedModel, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """[T', E] for each of the finished frames [T, D]."""
+        batch = pad(["-"] * len(frames), frames, [()] * len(frames))
+        emissions, n = loaded.model.emissions(batch.x.to(self.device), batch.x_len.to(self.device))
+        return [rows[:length] for rows, length in zip(emissions.cpu().numpy(), n.tolist())]
 
     @staticmethod
     def _finished(waiting: deque[_File], options: TranscribeOptions,
@@ -183,7 +195,8 @@ class Transcriber:
             raise ConfigError(f"the decoder '{kind}' has no {' and no '.join(wanted)}", hint="choose --decoder beam") from None
         except ValueError as error:
             raise ConfigError(str(error), where=f"decoder '{kind}'") from None
-        return make(Component(kind, config), self.loaded.units, self.loaded.words, self.loaded.model.predictor(), lm, phrases)
+        component = searching(Component(kind, config)) if self.loaded.members else Component(kind, config)
+        return make(component, self.loaded.units, self.loaded.words, self.loaded.model.predictor(), lm, phrases)
 
 
 def _device(name: str) -> torch.device:
@@ -200,7 +213,13 @@ def _joined(file: _File, nbest: int) -> Transcript:
     for answers in file.answers:
         pairs = sorted(itertools.product(best, answers), key=lambda pair: -(pair[0].score + pair[1].score))
         best = list(itertools.islice(once(joined(head, tail, file.between) for head, tail in pairs), nbest))
-    return replace(best[0], nbest=tuple(best) if nbest > 1 else ())
+    return replace(best[0], nbest=tuple(best) if nbest > 1 else (), page=_page(file))
+
+
+def _page(file: _File) -> Page | None:
+    if not file.areas or file.areas[0] is None:
+        return None
+    return Page(*file.areas[0].size, tuple((area.line, answers[0]) for area, answers in zip(file.areas, file.answers)))
 
 
 def load(model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Transcriber:

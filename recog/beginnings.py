@@ -23,14 +23,15 @@ def prepare_stage(run: Run, done: dict, device: torch.device) -> Planned:
     recipe, folder = run.recipe, run.home / "prepare"
     if recipe.config.generated and run.corpus is not None:
         raise ConfigError("makes its own corpus", where=recipe.folder, hint="leave --corpus out")
+    corpus = None if recipe.config.generated else run.corpus or recipe.installed()
     if recipe.config.generated:
         source, inputs = folder.resolve() / "corpus", {}
-    elif run.corpus is None:
+    elif corpus is None:
         raise ConfigError("this recipe needs a corpus", where=recipe.folder, hint="--corpus FOLDER; see its README.md")
-    elif not run.corpus.is_dir():
-        raise DataError("there is no such folder", where=run.corpus, hint="--corpus names the folder that holds the corpus")
+    elif not corpus.is_dir():
+        raise DataError("there is no such folder", where=corpus, hint="--corpus names the folder that holds the corpus")
     else:
-        source, inputs = run.corpus.resolve(), {"corpus": corpus_stages.fingerprint(run.corpus)}
+        source, inputs = corpus.resolve(), {"corpus": corpus_stages.fingerprint(corpus)}
     settings = {"recipe": recipe.digest(), "expect": recipe.config.expect, "corpus": str(source)}
     if recipe.config.variants:
         settings["variants"] = {name: facts.expect for name, facts in recipe.config.variants.items()}

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, Sequence
 from .api import TranscribeOptions, Transcriber, load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
-from .formats import FORMATS, SUFFIX, TIMED, check_sources, render, render_all
+from .formats import FORMATS, PLACED, SUFFIX, TIMED, check_sources, render, render_all
 from .modeldir import DEFAULTS, described, locate
 from .sources import expand, medium_of
 from .types import Transcript
@@ -31,8 +31,7 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
 
     media = list(DEFAULTS) if model is None else [described(locate(model)).get("medium", "audio")]
     sources = expand(names, failed, media)
-    if format in TIMED and (drawn := [source for source in sources if (media if model is not None else [medium_of(source)]) == ["ink"]]):
-        raise ConfigError(f"is ink, and ink has points, not the times of {format}", where=drawn[0], hint="--format json has them")
+    _refuse(format, options, [(source, media[0] if model is not None else medium_of(source) or "audio") for source in sources])
     outputs = {}
     if output_dir is not None:
         outputs = _outputs(sources, output_dir, format)
@@ -54,6 +53,20 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
     if failures:
         print(f"recog: {len(failures)} could not be transcribed", file=sys.stderr)
     return 1 if failures else 0
+
+
+PLACES = {"ink": "points", "image": "pixels", "audio": "seconds"}
+
+
+def _refuse(format: str, options: TranscribeOptions, sources: Sequence[tuple[str, str]]) -> None:
+    """Raises ConfigError for a source, with its medium, that the format or the options cannot be for."""
+    for source, medium in sources:
+        if format in TIMED and medium != "audio":
+            raise ConfigError(f"is {medium}, and has {PLACES[medium]}, not the times of {format}", where=source, hint="--format json has them")
+        if format in PLACED and medium != "image":
+            raise ConfigError(f"is {medium}, and has {PLACES[medium]}, not the places in an image of {format}", where=source, hint="--format json has them")
+    if options.lines and sources and all(medium != "image" for _, medium in sources):
+        raise ConfigError("is for images: pages of several lines", where="--lines")
 
 
 def _transcripts(sources: Sequence[str], model: str | None, options: TranscribeOptions, failed: Callable[[RecogError], None],

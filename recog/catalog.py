@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import modeldir, recipe, textmodel, writingmodel
+from . import modeldir, pixelmodel, recipe, textmodel, writingmodel
 from .errors import ConfigError
 from .files import read_json
 
@@ -22,7 +22,7 @@ def show_model(name: str) -> dict[str, Any]:
     """model.json, after the folder was found whole. Raises ModelError."""
     folder = modeldir.locate(name)
     info = modeldir.described(folder)
-    load = {"text": textmodel.load, writingmodel.MEDIUM: writingmodel.load}.get(info.get("medium"), modeldir.load)
+    load = {"text": textmodel.load, writingmodel.MEDIUM: writingmodel.load, pixelmodel.MEDIUM: pixelmodel.load}.get(info.get("medium"), modeldir.load)
     load(folder)
     return info
 
@@ -32,14 +32,14 @@ def export_model(name: str, folder: Path, half: bool, new_name: str | None, forc
         raise ConfigError("is there already", where=folder, hint="--force overwrites it")
     source = modeldir.locate(name)
     info = modeldir.described(source)
-    facts = {key: value for key, value in info.items() if key not in ("format", "name", "config", "files", "weights")}
+    facts = modeldir.facts_of(info)
     if info.get("medium") == writingmodel.MEDIUM:
         writer = writingmodel.load(source)
         writingmodel.save(folder, new_name or writer.name, writer.model, writer.units, facts, half)
         return
     loaded = modeldir.load(source)
     modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half, loaded.words,
-                  modeldir.language_model(source, loaded.info))
+                  modeldir.language_model(source, loaded.info), loaded.members)
 
 
 def list_recipes() -> str:

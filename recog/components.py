@@ -10,7 +10,10 @@ from .errors import ConfigError
 
 CATALOGUE: dict[str, dict[str, str]] = {
     "encoder": {"blstm": "recog.encoders.blstm:Blstm",
-                "conv_blstm": "recog.encoders.conv_blstm:ConvBlstm"},
+                "conv_blstm": "recog.encoders.conv_blstm:ConvBlstm",
+                "mdrnn": "recog.encoders.mdrnn:Mdrnn",
+                "conv_mdrnn": "recog.encoders.conv_mdrnn:ConvMdrnn",
+                "crnn": "recog.encoders.crnn:Crnn"},
     "head": {"ctc": "recog.heads.ctc:Ctc",
              "transducer": "recog.heads.transducer:Transducer"},
     "decoder": {"greedy": "recog.decode.greedy:Greedy",
@@ -18,6 +21,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
                 "prefix": "recog.decode.prefix:PrefixSearch"},
     "transducer decoder": {"greedy": "recog.decode.transducer_greedy:TransducerGreedy",
                            "beam": "recog.decode.transducer:TransducerBeam"},
+    "pixels": {"mdlstm": "recog.models.segmenter:PixelMdLstm",
+               "conv": "recog.models.segmenter:PixelConv",
+               "simard": "recog.models.segmenter:Simard"},
     "hook": {"weight_noise": "recog.hooks.weight_noise:WeightNoise",
              "adaptive_weight_noise": "recog.hooks.adaptive_weight_noise:AdaptiveWeightNoise"},
 }

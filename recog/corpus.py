@@ -7,25 +7,20 @@ import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Iterable, Iterator
 
 import numpy as np
 
-from . import audio, ink, manifest
-from .augment import channel, speed
+from . import manifest
 from .errors import DataError, RecogError
-from .experiment import ViewsConfig
-from .features import FeatureConfig, extract
 from .files import digest, digest_of, write_text
 from .ledger import say
-from .pen import features as pen
-from .pen.features import InkFeatureConfig
 from .recipe import Recipe
 from .store import shard_path, write_shard
-from .types import Utterance, Waveform
+from .types import Utterance
+from .views import Features, ViewsConfig, views
 
 SHARD = 128                                  # utterances to a shard: one unit of parallel work and of resuming
 
@@ -73,10 +68,10 @@ def _texts(recipe: Recipe, corpus: Path, path: Path) -> dict[str, str]:
     return {"texts": digest(path)}
 
 
-def store_features(path: Path, splits: list[str], features: FeatureConfig | InkFeatureConfig, views: ViewsConfig, folder: Path) -> dict:
+def store_features(path: Path, splits: list[str], features: Features, config: ViewsConfig, folder: Path) -> dict:
     """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept."""
     utterances = [u for u in manifest.read(path) if u.split in splits]
-    parts = [(folder, number, utterances[start:start + SHARD], features, views)
+    parts = [(folder, number, utterances[start:start + SHARD], features, config)
              for number, start in enumerate(range(0, len(utterances), SHARD))]
     todo = [part for part in parts if not shard_path(folder, part[1]).exists()]
     workers = min(os.cpu_count() or 1, len(todo))
@@ -89,9 +84,14 @@ def store_features(path: Path, splits: list[str], features: FeatureConfig | InkF
                              hint="run again: what is finished is kept") from None
     else:
         frames = sum(map(_shard, todo))
-    amount = f"{frames:,} points" if isinstance(features, InkFeatureConfig) else f"{frames * features.step_ms / 3.6e6:.2f} hours"
-    say(f"features: {len(utterances)} utterances, {amount} with all copies")
+    say(f"features: {len(utterances)} utterances, {_amount(frames, features)} with all copies")
     return {"utterances": len(utterances)}
+
+
+def _amount(frames: int, features: Features) -> str:
+    if features.medium == "audio":
+        return f"{frames * features.step_ms / 3.6e6:.2f} hours"
+    return f"{frames:,} {'points' if features.medium == 'ink' else 'columns of pixels'}"
 
 
 def _start_worker() -> None:
@@ -108,53 +108,15 @@ def _start_worker() -> None:
 
 
 def _shard(part: tuple) -> int:
-    folder, number, utterances, features, views = part
+    folder, number, utterances, features, config = part
     total = 0
 
     def items() -> Iterator[tuple[str, int, np.ndarray]]:
         nonlocal total
         for utterance in utterances:
-            for view, frames in enumerate(_views(utterance, features, views)):
+            for view, frames in enumerate(views(utterance, features, config)):
                 total += len(frames)
                 yield utterance.id, view, frames
 
     write_shard(folder, number, items())
     return total
-
-
-def _views(utterance: Utterance, features: FeatureConfig | InkFeatureConfig, views: ViewsConfig) -> Iterator[np.ndarray]:
-    """Frames of the utterance as it is, and in training of its changed copies."""
-    if not isinstance(features, InkFeatureConfig):
-        yield from (_frames(utterance, wave, features) for wave in sounds(utterance, features.rate, views))
-        return
-    try:
-        written = ink.read(Path(utterance.source))
-    except DataError as error:
-        raise DataError(f"utterance '{utterance.id}': {error.what}", where=error.where, hint=error.hint) from None
-    yield pen.extract(written, features)[0]
-    if utterance.split == "train":
-        rngs = (np.random.default_rng([views.seed, copy, *utterance.id.encode()]) for copy in range(views.hands))
-        yield from pen.views(written, features, views.ink, rngs)
-
-
-def sounds(utterance: Utterance, rate: int, views: ViewsConfig) -> Iterator[Waveform]:
-    """The utterance as it is; or, for training, its copies at other speeds and through other channels."""
-    try:
-        wave = audio.read(utterance.source, rate=rate, start=utterance.start, end=utterance.end)
-    except DataError as error:
-        raise DataError(f"utterance '{utterance.id}': {error.what}", where=error.where, hint=error.hint) from None
-    if utterance.split != "train":
-        yield wave
-        return
-    for factor in views.speeds:
-        yield replace(wave, samples=speed(wave.samples, factor))
-    for copy in range(views.channels):
-        rng = np.random.default_rng([views.seed, copy, *utterance.id.encode()])
-        yield replace(wave, samples=channel(wave.samples, rate, rng, views.channel))
-
-
-def _frames(utterance: Utterance, wave: Waveform, features: FeatureConfig) -> np.ndarray:
-    try:
-        return extract(wave, features)
-    except DataError as error:
-        raise DataError(f"utterance '{utterance.id}': {error.what}", where=utterance.source, hint=error.hint) from None

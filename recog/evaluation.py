@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import nbest
+from . import ensemble, nbest
 from .batching import BatchConfig
 from .config import Component
 from .decode import decode, make
@@ -50,8 +50,11 @@ class DevelopmentSet:
 
 
 def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Mapping[str, Decoder],
-                 out: Path) -> dict[str, float]:
-    """Writes reference.tsv, DECODER.tsv and (for CTC) the log-probabilities of a split; gives each decoder's real-time factor."""
+                 out: Path, members: Mapping[str, Sequence[LoadedModel]] = {}) -> dict[str, float]:
+    """Writes reference.tsv, DECODER.tsv and (for CTC) the log-probabilities of a split; gives each decoder's real-time factor.
+
+    members: models that read beside this one for a decoder, by the decoder's name.
+    """
     out.mkdir(exist_ok=True)
     found = emissions_of(loaded, store, [u.id for u in utterances])
     if loaded.model.predictor() is None:
@@ -61,14 +64,17 @@ def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utteran
     seconds = sum(times.values())
     write_text(out / "reference.stm", stm(utterances, times))
     factors = {}
+    beside = {model.name: ensemble.heard(model, utterances) for model in {m.name: m for each in members.values() for m in each}.values()}
     for name, decoder in decoders.items():
+        others = [beside[model.name] for model in members.get(name, ())]
         decode(decoder, next(iter(found.values()))[:1])            # compiled before it is timed
         began = time.perf_counter()
-        lists = {id: decode(decoder, rows) for id, rows in found.items()}
+        lists = {id: ensemble.agreed(decoder, [rows, *(other[id] for other in others)]) if others else decode(decoder, rows)
+                 for id, rows in found.items()}
         answers = {id: hypotheses[0] for id, hypotheses in lists.items()}
         factors[name] = (time.perf_counter() - began) / seconds
         write_text(out / f"{name}.tsv", "".join(f"{id}\t{loaded.units.decode(h.units)}\n" for id, h in answers.items()))
-        if getattr(decoder.config, "nbest", 1) > 1:
+        if getattr(decoder.config, "nbest", 1) > 1 and not others:
             nbest.write(out / f"{name}.jsonl", {id: _told(hypotheses, loaded.units) for id, hypotheses in lists.items()})
         write_text(out / f"{name}.ctm", ctm(answers, loaded.units, loaded.seconds))
     return factors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from .augment import ChannelConfig
 from .config import Component, component
 from .features import FeatureConfig
 from .lm.bits import DynamicConfig
@@ -16,41 +16,24 @@ from .lm.windows import WindowConfig
 from .models.handwriting import HandwritingConfig
 from .models.recognizer import RecognizerConfig
 from .pen.features import InkFeatureConfig
-from .pen.warp import InkWarpConfig
 from .perturb import PerturbConfig
 from .phases import SecondConfig
 from .splice import SpliceConfig
 from .text import UnitsConfig
 from .train import TrainConfig
+from .views import Features, ViewsConfig
 
 LM = "lm"                                        # what [lm] is called beside the names of [[beside]]
 
 
 @dataclass(frozen=True)
-class ViewsConfig:
-    """Copies of each training utterance whose features are stored; each epoch uses one of them, drawn anew."""
-
-    speeds: tuple[float, ...] = (1.0,)           # one copy at each speed; 1.1 is faster and higher
-    channels: int = 0                            # more copies, each through a channel drawn from [views.channel]
-    hands: int = 0                               # of ink: more copies, each changed as [views.ink] says
-    seed: int = 0
-    channel: ChannelConfig = field(default_factory=ChannelConfig)
-    ink: InkWarpConfig = field(default_factory=InkWarpConfig)
-
-    def __post_init__(self):
-        if not self.speeds and not self.channels:
-            raise ValueError("speeds must name at least one speed, or channels be above 0")
-        if any(not 0.5 <= speed <= 2 for speed in self.speeds) or min(self.channels, self.hands) < 0:
-            raise ValueError("speeds must be from 0.5 to 2, channels and hands at least 0")
-
-
-@dataclass(frozen=True)
 class GuidedConfig:
-    """[[beside]]: decoders with a language model of their own, to be compared; it does not go into the model."""
+    """[[beside]]: decoders with a language model of their own, or with other models, to be compared; these do not go into the model."""
 
     name: str                                    # what the table calls it
-    lm: LmConfig | None
     decoders: tuple[Component, ...] = field(metadata={"of": "decoder"})
+    lm: LmConfig | None = None
+    members: tuple[str, ...] = ()                # other models, as folders or by name, that read together with this one; they share its [lm]
 
     def __post_init__(self):
         if not re.fullmatch(r"[a-z0-9_]+", self.name):
@@ -58,7 +41,9 @@ class GuidedConfig:
         if not self.decoders:
             raise ValueError("decoders must name at least one decoder")
         asking = [d.kind for d in self.decoders if getattr(d.config, "lm", False)]
-        if bool(asking) != (self.lm is not None):
+        if self.members and self.lm:
+            raise ValueError("members share the [lm] of the model: a group of them has none of its own")
+        if bool(asking) != (self.lm is not None) and not self.members:
             raise ValueError("a decoder with lm = true needs [lm]" if asking else "[lm] needs a decoder with lm = true")
 
 
@@ -74,7 +59,7 @@ class Experiment:
     head: Component = component("head", default="ctc")
     decoders: tuple[Component, ...] = field(metadata={"of": "decoder"}, default_factory=_greedy)  # the first goes into the model
     hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
-    features: FeatureConfig | InkFeatureConfig = field(default_factory=FeatureConfig)
+    features: Features = field(default_factory=FeatureConfig)
     units: UnitsConfig = field(default_factory=UnitsConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     splice: SpliceConfig = field(default_factory=SpliceConfig)
@@ -85,20 +70,21 @@ class Experiment:
 
     def __post_init__(self):
         names = [group.name for group in self.guided]
+        if self.lm is None and any(getattr(d.config, "lm", False) for group in self.beside if group.members for d in group.decoders):
+            raise ValueError("beside: a decoder with lm = true needs [lm]")
         if len(set(names)) < len(names):
             raise ValueError(f"beside: each needs a name of its own, and not '{LM}'")
         if self.splice.share and (self.second is None and not self.train.start or self.head.kind != "ctc"):
             raise ValueError("splice.share needs the ctc head, and a [second] phase or train.start: what was learned before cuts the words")
-        ink = isinstance(self.features, InkFeatureConfig)
-        if self.views.hands and not ink or ink and (self.views.channels or self.views.speeds != (1.0,)):
-            raise ValueError("views.speeds and views.channels are for sound, views.hands is for ink")
+        if misplaced := self.views.misplaced(self.features.medium):
+            raise ValueError(misplaced)
         if self.train.perturb.warp and (self.features.kind != "logmel" or self.features.energy):
             raise ValueError("train.perturb.warp needs logmel features without energy")
 
     @property
     def guided(self) -> tuple[GuidedConfig, ...]:
         """All decoders, by the language model that they may ask; the first group's goes into the model."""
-        return (GuidedConfig(LM, self.lm, self.decoders), *self.beside)
+        return (GuidedConfig(LM, self.decoders, self.lm), *self.beside)
 
     @property
     def recognizer(self) -> RecognizerConfig:
@@ -150,6 +136,43 @@ class WritingExperiment:
             raise ValueError('units.kind must be "char"')
         if self.train.perturb != PerturbConfig():
             raise ValueError("train.perturb would change the points that are to be predicted")
+
+
+@dataclass(frozen=True)
+class PixelNetwork:
+    """[[beside]] of a recipe of pixels: a network trained on the same pictures, to be compared."""
+
+    name: str                                    # what the table calls it
+    network: Component = component("pixels")
+    train: TrainConfig = field(default_factory=TrainConfig)
+    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[a-z0-9_]+", self.name):
+            raise ValueError("name must be of small letters, digits and _")
+        if self.train.perturb != PerturbConfig() or self.train.start or self.train.initial:
+            raise ValueError("train.perturb, train.start and train.initial play no part in a recipe of pixels")
+
+
+@dataclass(frozen=True)
+class PixelExperiment:
+    """models/NAME.toml of a recipe whose medium is pixels."""
+
+    network: Component = component("pixels", default="mdlstm")
+    train: TrainConfig = field(default_factory=TrainConfig)
+    hooks: tuple[Component, ...] = field(metadata={"of": "hook"}, default=())
+    decide: Literal["sum", "product"] = "sum"    # a picture is of the class whose probabilities add up, or multiply, to most over its pixels
+    beside: tuple[PixelNetwork, ...] = ()        # more networks
+
+    def __post_init__(self):
+        names = [network.name for network in self.networks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"beside: each needs a name of its own, and not '{names[0]}'")
+
+    @property
+    def networks(self) -> tuple[PixelNetwork, ...]:
+        """All of them, the model's own first; it is called by its kind."""
+        return (PixelNetwork(self.network.kind, self.network, self.train, self.hooks), *self.beside)
 
 
 AS_WRITTEN = InkFeatureConfig(slope=False, slant=False, height=False, resample="none", place=False, normalize="none")

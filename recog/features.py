@@ -32,6 +32,8 @@ class FeatureConfig:
     normalize: Literal["corpus", "utterance", "mean", "none"] = "corpus"  # mean and variance; "mean": per utterance, mean only
     stack: int = 1                   # successive frames joined into one
 
+    medium = "audio"
+
     def __post_init__(self):
         if min(self.rate, self.cepstra, self.stack) < 1:
             raise ValueError("rate, cepstra and stack must be positive")
@@ -174,7 +176,7 @@ _FLOOR = 1e-3                        # a feature that never changes (digital sil
 def finish(frames: np.ndarray, config: FeatureConfig, normalizer: Normalizer | None,
            perturb: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
     """[T, width] to what the encoder sees, [ceil(T / stack), output_size]: limited in range, normalized, perturbed, stacked."""
-    frames = limited(frames, config)
+    frames = limited(values(frames), config)
     if config.normalize == "corpus":
         frames = (frames - normalizer.mean) / normalizer.std
     elif config.normalize in ("utterance", "mean"):
@@ -184,6 +186,11 @@ def finish(frames: np.ndarray, config: FeatureConfig, normalizer: Normalizer | N
     if perturb is not None:
         frames = perturb(frames)
     return _stacked(frames, config.stack)
+
+
+def values(frames: np.ndarray) -> np.ndarray:
+    """As they were stored, to float32: in bytes 0 to 255 stand for 0 to 1."""
+    return frames.astype(np.float32) / np.float32(255) if frames.dtype == np.uint8 else frames
 
 
 def limited(frames: np.ndarray, config: FeatureConfig) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Transcripts as text, JSON, tables, subtitles and CTM: pieces of text, as results come."""
+"""Transcripts as text, JSON, tables, subtitles, CTM, PAGE-XML and ALTO: pieces of text, as results come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from typing import Any, Callable, Iterable, Iterator
 
 from .errors import RecogError
+from .pages import alto_xml, page_xml
 from .types import Span, Transcript
 
 CUE_SECONDS = 7.0                # a subtitle stays no longer than can be read at ease,
@@ -15,6 +16,8 @@ CUE_LETTERS = 80                 # fits on two lines,
 CUE_GAP = 0.8                    # and ends where the speaker pauses
 
 TIMED = ("srt", "vtt", "ctm")    # hold seconds
+PLACED = ("page", "alto")        # hold places in an image
+SINGLE = {"srt": "the subtitles of one recording", "vtt": "the subtitles of one recording", "page": "one image", "alto": "one image"}
 _BREAKS = re.compile(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
@@ -36,9 +39,8 @@ def render_all(transcripts: Iterable[Transcript], format: str) -> Iterator[str]:
 
 def check_sources(format: str, sources: Iterable[str]) -> None:
     """Raises RecogError if `format` cannot hold what these sources say in one stream."""
-    if format in ("srt", "vtt") and len(set(sources)) > 1:
-        raise RecogError(f"{format} holds the subtitles of one recording, and there are several",
-                         hint="use --output-dir, which writes a file for each")
+    if format in SINGLE and len(set(sources)) > 1:
+        raise RecogError(f"{format} holds {SINGLE[format]}, and there are several", hint="use --output-dir, which writes a file for each")
 
 
 def _checked(transcripts: Iterable[Transcript], format: str) -> Iterator[Transcript]:
@@ -92,7 +94,7 @@ def _answer(transcript: Transcript) -> dict[str, Any]:
 
 def _span(span: Span) -> dict[str, Any]:
     return {"text": span.text, "start": _rounded(span.start, 3), "end": _rounded(span.end, 3),
-            "confidence": _rounded(span.confidence, 4)}
+            "confidence": _rounded(span.confidence, 4)} | ({} if span.box is None else {"box": [_rounded(edge, 1) for edge in span.box]})
 
 
 def _rounded(value: float, places: int) -> float | None:
@@ -161,5 +163,5 @@ def _clock(seconds: float, point: str) -> str:
 
 
 FORMATS: dict[str, Callable[[Iterable[Transcript]], Iterator[str]]] = {
-    "text": _text, "json": _json, "jsonl": _jsonl, "tsv": _tsv, "srt": _srt, "vtt": _vtt, "ctm": _ctm}
-SUFFIX = {"text": ".txt", **{name: f".{name}" for name in FORMATS if name != "text"}}      # for --output-dir
+    "text": _text, "json": _json, "jsonl": _jsonl, "tsv": _tsv, "srt": _srt, "vtt": _vtt, "ctm": _ctm, "page": page_xml, "alto": alto_xml}
+SUFFIX = {name: f".{name}" for name in FORMATS} | {"text": ".txt", "page": ".page.xml", "alto": ".alto.xml"}      # for --output-dir

@@ -12,6 +12,7 @@ from . import manifest, modeldir, tuning
 from .beginnings import Planned
 from .config import Component, plain
 from .decode import make
+from .ensemble import searching
 from .evaluation import emissions_of, named
 from .experiment import LM, GuidedConfig
 from .files import digest
@@ -91,14 +92,18 @@ def settled(run: Run, done: dict) -> dict[str, tuple[GuidedConfig, Component]]:
     """All decoders by name, with what the stage lm has tuned, and the group of each."""
     found = {}
     for group in run.experiment.guided:
-        tuned = done["lm"][group.name]["tuned"] if group.lm else {}
-        found |= {name: (group, _with(component, tuned.get(name, {}))) for name, component in named(group.decoders, group.name).items()}
+        asked = LM if group.members else group.name              # models together share the [lm] of the first
+        tuned = done.get("lm", {}).get(asked, {}).get("tuned", {})
+        for name, component in named(group.decoders, asked).items():
+            component = _with(component, tuned.get(name, {}))
+            found |= {f"{name}+{group.name}": (group, searching(component))} if group.members else {name: (group, component)}
     return found
 
 
 def ready(run: Run, loaded: LoadedModel, decoders: Mapping[str, tuple[GuidedConfig, Component]]) -> dict[str, Decoder]:
     predictor = loaded.model.predictor()
     asking = {group.name: _with_lm(loaded, group.lm, run.folder / "lm" / f"{group.name}.arpa") if group.lm else loaded
-              for group, _ in decoders.values()}
+              for group in run.experiment.guided}
+    asking |= {group.name: asking[LM] for group in run.experiment.guided if group.members}
     return {name: make(component, loaded.units, asking[group.name].words, predictor, asking[group.name].lm)
             for name, (group, component) in decoders.items()}

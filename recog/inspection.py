@@ -1,29 +1,18 @@
-"""`recog inspect`: what a sound or ink file, a manifest, a model folder or a run's folder holds, as text."""
+"""`recog inspect`: what a file of sound, ink or an image, a manifest, a model folder or a run's folder holds, as text."""
 
 from __future__ import annotations
 
 import json
-import math
-import os
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Sequence
 
-import numpy as np
 
-from . import audio, ink, manifest
+from . import audio, filefacts, image, ink
 from .errors import DataError
 from .files import read_json
-from .pen.layout import lines_of
-from .segment import SegmentConfig, segments
-from .sources import SUFFIXES, medium_of
-from .types import Utterance
+from .sources import SUFFIXES
 
-CLIPPED = 0.98                   # of full scale: 8-bit sound goes no higher than 0.992, mu-law than 0.981
-SHOWN = 10                       # stretches of speech that are listed
-LONG = 100                       # characters of a text that are shown
-KINDS = "a sound or ink file, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
+KINDS = "a file of sound, ink or an image, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
 STAGES = ("units", "train", "lm", "decode", "score")     # those of a run alone; `prepare` and `features` are shared by all runs
 
 
@@ -40,151 +29,14 @@ def describe(path: Path) -> str:
     if not path.exists():
         raise DataError("no such file or folder", where=path, hint=f"inspect reads {KINDS}")
     if path.suffix.lower() == ".jsonl":
-        return _manifest(path)
+        return filefacts.of_manifest(path)
     if path.suffix.lower() in SUFFIXES or audio.is_audio(path):
-        return _sound(path)
+        return filefacts.of_sound(path)
     if ink.is_ink(path):
-        return _ink(path)
+        return filefacts.of_ink(path)
+    if image.is_image(path):
+        return filefacts.of_image(path)
     raise DataError("is not a kind of file that recog knows", where=path, hint=f"inspect reads {KINDS}")
-
-
-def _lines(rows: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"{name:12} {value}" for name, value in rows)
-
-
-# --- ink ---
-
-
-def _ink(path: Path) -> str:
-    page = ink.read(path)
-    points = page.points
-    width, height = np.ptp(points[:, :2], axis=0)
-    timed = np.isfinite(points[:, 2])
-    lasts = f"{np.ptp(points[timed, 2]):.2f} seconds" if timed.all() else "times of some strokes are not known" if timed.any() else "not known"
-    return _lines([("ink file", str(path)), ("strokes", f"{len(page.strokes)}, {len(points)} points"), ("size", f"{width:.6g} x {height:.6g}"),
-                   ("time", lasts), ("lines", str(len(lines_of(list(page.strokes)))))])
-
-
-# --- sound ---
-
-
-@dataclass
-class _Level:
-    """Sums over the samples of a recording, mixed to mono."""
-
-    samples: int = 0
-    square: float = 0.0
-    peak: float = 0.0
-    clipped: int = 0
-
-
-def _sound(path: Path) -> str:
-    level, rate = _Level(), 0
-    for block in audio.blocks(path, rate=None):          # first, for its errors name what is wrong and what to do
-        size, rate = abs(block.samples), block.rate
-        level = _Level(level.samples + len(size), level.square + float((size.astype("float64") ** 2).sum()),
-                       max(level.peak, float(size.max())), level.clipped + int((size >= CLIPPED).sum()))
-    seconds, usual = level.samples / rate, SegmentConfig()
-    speech = [(s.start, s.end) for s in segments(audio.blocks(path), SegmentConfig(whole_under=0.0))]
-    listed = ", ".join(f"{start:.2f}-{end:.2f}" for start, end in speech[:SHOWN])
-    more = f" and {len(speech) - SHOWN} more" if len(speech) > SHOWN else ""
-    whole = " (transcribe takes a recording this short whole)" if seconds <= usual.whole_under else ""
-    return _lines([("sound file", str(path)), ("format", _format(path)), ("length", f"{seconds:.2f} seconds"),
-                   ("peak", _decibels(level.peak)), ("rms", _decibels(math.sqrt(level.square / level.samples))),
-                   ("clipped", f"{level.clipped / level.samples:.3%} of the samples"),
-                   ("speech", f"{sum(end - start for start, end in speech):.2f} seconds in "
-                              f"{_count(len(speech), 'stretch')}{whole}"),
-                   *([("stretches", listed + more)] if speech else [])])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}es"
-
-
-def _format(path: Path) -> str:
-    import soundfile
-
-    with open(os.open(path, os.O_RDONLY), "rb") as stream:         # nameless: the content says what it is, not the ending
-        info = soundfile.info(stream)
-    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
-    return f"{info.format_info}, {info.subtype_info}, {info.samplerate} Hz, {channels}"
-
-
-def _decibels(value: float) -> str:
-    return f"{20 * math.log10(value):.1f} dBFS" if value else "silence"
-
-
-# --- manifest ---
-
-
-@dataclass
-class _Split:
-    utterances: int = 0
-    seconds: float = 0.0
-    found: int = 0                        # utterances whose file is there
-    timed: bool = True                    # of all that are there, the seconds are known
-    speakers: set[str] = field(default_factory=set)
-    words: int = 0
-    characters: int = 0
-
-
-def _manifest(path: Path) -> str:
-    splits: dict[str, _Split] = {}
-    letters: Counter[str] = Counter()
-    words: Counter[str] = Counter()
-    lengths: dict[str, tuple[bool, float | None]] = {}
-    utterances = list(manifest.read(path))
-    if not utterances:
-        raise DataError("holds no utterances", where=path)
-    for utterance in utterances:
-        split = splits.setdefault(utterance.split, _Split())
-        there, seconds = _found(utterance, path.parent, lengths)
-        split.utterances += 1
-        split.seconds += seconds or 0.0
-        split.found += there
-        split.timed &= seconds is not None or not there
-        split.speakers |= {utterance.speaker} - {""}
-        split.words += len(utterance.text.split())
-        split.characters += len(utterance.text)
-        letters.update(utterance.text)
-        words.update(utterance.text.split())
-    rows = [("manifest", str(path)), *_table(splits)]
-    by_length = sorted(utterances, key=lambda u: len(u.text))
-    lost = len(utterances) - sum(split.found for split in splits.values())
-    if lost:
-        rows.append(("not found", f"{lost} of {len(utterances)} files are not there or cannot be read"))
-    alphabet = "".join(sorted(letters))
-    rows += [("vocabulary", f"{len(words)} different words, {len(letters)} different characters: {alphabet!r}"),
-             ("shortest", _text(by_length[0])), ("longest", _text(by_length[-1]))]
-    return _lines(rows)
-
-
-def _table(splits: dict[str, _Split]) -> list[tuple[str, str]]:
-    names = ("utterances", "hours", "speakers", "words", "characters")
-    cells = [(name, f"{s.utterances:,}", f"{s.seconds / 3600:.2f}" if s.found and s.timed else "-", f"{len(s.speakers):,}",
-              f"{s.words:,}", f"{s.characters:,}") for name, s in splits.items()]
-    return [(first, "".join(f"{cell:>12}" for cell in rest)) for first, *rest in [("split", *names), *cells]]
-
-
-def _found(utterance: Utterance, folder: Path, lengths: dict[str, tuple[bool, float | None]]) -> tuple[bool, float | None]:
-    """Whether its file is there and can be read, and its seconds if it is sound. Sources are relative to the manifest, or to where we are."""
-    if utterance.end is not None:
-        return True, utterance.end - utterance.start
-    if utterance.source not in lengths:
-        path = next((p for p in (Path(utterance.source), folder / utterance.source) if p.is_file()), None)
-        drawn = path is not None and medium_of(str(path)) == "ink"
-        try:
-            length = audio.duration(path) if path and not drawn else None
-        except DataError:
-            length = None
-        lengths[utterance.source] = (drawn or length is not None, length)
-    there, length = lengths[utterance.source]
-    return there, None if length is None else length - utterance.start
-
-
-def _text(utterance: Utterance) -> str:
-    text = " ".join(utterance.text[:LONG].split("\n")) + ("..." if len(utterance.text) > LONG else "")
-    return f"{len(utterance.text)} characters, '{utterance.id}': {text}"
 
 
 # --- model ---
@@ -194,7 +46,7 @@ def _model(folder: Path) -> str:
     from . import modeldir
 
     info = modeldir.described(folder)
-    if info.get("medium") in ("text", "writing"):
+    if info.get("medium") in ("text", "writing", "pixels"):
         return _network_model(folder, info)
     loaded = modeldir.load(folder)
     size = sum(facts["bytes"] for facts in info["files"].values()) / 1e6
@@ -207,21 +59,23 @@ def _model(folder: Path) -> str:
             *((part, _settings(config[part])) for part in ("features", "encoder", "head", "decoder") if part in config),
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
             ("licence", info.get("data_licence", "not stated"))]
-    return "\n".join([_lines(rows), *_scores(info.get("scores", {}))])
+    return "\n".join([filefacts.lines(rows), *_scores(info.get("scores", {}))])
 
 
 def _network_model(folder: Path, info: dict[str, Any]) -> str:
-    """A model of text, or one that writes."""
-    from . import textmodel, writingmodel
+    """A model of text, one that writes, or one that classifies pixels."""
+    from . import pixelmodel, textmodel, writingmodel
 
-    written = info["medium"] == writingmodel.MEDIUM
-    units, made = (writingmodel if written else textmodel).load(folder).units, info.get("provenance", {})
+    load, what = {"text": (textmodel.load, "characters, and the end of a sentence"), writingmodel.MEDIUM: (writingmodel.load, "characters"),
+                  pixelmodel.MEDIUM: (pixelmodel.load, "classes, and the background")}[info["medium"]]
+    units, made = load(folder).units, info.get("provenance", {})
     rows = [("model", f"{info['name']} ({info['medium']}), {folder}"), ("weights", f"{info['weights']:,}; sizes and digests are as recorded"),
-            ("units", f"{len(units) - 1} characters" + ("" if written else ", and the end of a sentence")), ("network", _settings(info["config"])),
+            ("units", f"{len(units) - 1} {what}"), ("network", _settings(info["config"])),
             ("made", _settings({key: value for key, value in made.items() if key != "recipe_digest"}) or "no record of how"),
             ("licence", info.get("data_licence", "not stated"))]
-    scores = [f"{'scores':12} {split}, {name}: {_figures(found)}" for split, each in info.get("scores", {}).items() for name, found in each.items()]
-    return "\n".join([_lines(rows), *scores])
+    scores = _scores(info.get("scores", {})) if info["medium"] == pixelmodel.MEDIUM else [
+        f"{'scores':12} {split}, {name}: {_figures(found)}" for split, each in info.get("scores", {}).items() for name, found in each.items()]
+    return "\n".join([filefacts.lines(rows), *scores])
 
 
 def _figures(found: dict[str, float]) -> str:
@@ -265,7 +119,7 @@ def _run(folder: Path) -> str:
     if (folder / "report.html").exists():
         rows.append(("report", str(folder / "report.html")))
     table = _done(folder / "score").get("table", "")
-    return _lines(rows) + (f"\n\n{table}" if table else "")
+    return filefacts.lines(rows) + (f"\n\n{table}" if table else "")
 
 
 def _places(folder: Path) -> dict[str, Path]:
@@ -300,7 +154,7 @@ def _reached(folder: Path) -> str:
     if not judged:
         return ""
     best = min(judged, key=lambda row: row["dev_error"])
-    error = f"{100 * best['dev_error']:.2f} % errors" if "features" in _key(folder).get("inputs", {}) else f"{best['dev_error']:.4f} bits a character"
+    error = f"{100 * best['dev_error']:.2f} % errors" if {"features", "pictures"} & _key(folder).get("inputs", {}).keys() else f"{best['dev_error']:.4f} bits a character"
     return (f": {'second phase, ' if path.parent != folder else ''}{rows[-1]['epoch']} epochs, training loss {rows[-1]['train_loss']:.4f}; "
             f"best epoch {best['epoch']} with {error} on the development set")
 

@@ -33,6 +33,7 @@ from .text import Units
 
 FORMAT = 1
 WEIGHTS, UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
+MEMBERS = "members"                      # a folder of model folders, in the order of "members" in model.json
 PACKED = LM + ".gz"
 DEFAULTS = {"audio": "english_small", "ink": "pen"}          # bundled models, by the medium that they read
 
@@ -49,6 +50,7 @@ class LoadedModel:
     words: tuple[str, ...]               # of the training texts; none if they were not kept
     lm: Ngram | None                     # the language model, if it has one
     info: dict[str, Any]                 # model.json as it stands
+    members: tuple[LoadedModel, ...] = ()    # others that read beside it: ensemble.py
 
     @property
     def frame_seconds(self) -> float:
@@ -62,11 +64,14 @@ class LoadedModel:
 
 
 def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, units: Units, normalizer: Normalizer | None,
-         facts: dict[str, Any], half: bool = False, words: Sequence[str] = (), lm: Path | None = None) -> None:
+         facts: dict[str, Any], half: bool = False, words: Sequence[str] = (), lm: Path | None = None,
+         members: Sequence[LoadedModel] = ()) -> None:
     """Writes a model folder, whole or not at all. facts: medium, data_licence, provenance, scores, ...; lm: a file to take along.
 
-    half: as small as can be, the weights in float16 and the language model compressed.
+    half: as small as can be, the weights in float16 and the language model compressed. members: go in without language models.
     """
+    if members:
+        facts = facts | {"members": [member.name for member in members]}
     kind = torch.float16 if half else torch.float32
     with writing(folder) as partial:
         partial.mkdir()
@@ -81,8 +86,15 @@ def save(folder: Path, name: str, config: RecognizerConfig, model: nn.Module, un
         elif lm is not None:
             shutil.copyfile(lm, partial / (PACKED if lm.suffix == ".gz" else LM))
         files = {p.name: {"bytes": p.stat().st_size, "sha256": digest(p)} for p in sorted(partial.iterdir())}
+        for m in members:
+            save(partial / MEMBERS / m.name, m.name, m.config, m.model, m.units, m.normalizer, facts_of(m.info), half)
         write_json(partial / "model.json", {**facts, "format": FORMAT, "name": name, "config": plain(config), "files": files,
                                             "weights": sum(w.numel() for w in model.parameters())})
+
+
+def facts_of(info: dict[str, Any]) -> dict[str, Any]:
+    """What model.json says beyond what follows from the model itself."""
+    return {key: value for key, value in info.items() if key not in ("format", "name", "config", "files", "weights", "members")}
 
 
 def load(folder: Path) -> LoadedModel:
@@ -93,6 +105,8 @@ def load(folder: Path) -> LoadedModel:
                          hint="it is for --lm of recog transcribe, and for recog lm tune and recog lm rescore")
     if info.get("medium") == "writing":
         raise ModelError("is a model that writes, and recognizes nothing", where=folder)
+    if info.get("medium") == "pixels":
+        raise ModelError("is a model that classifies pixels, and transcribes nothing", where=folder)
     try:
         config = build_config(RecognizerConfig, info["config"], where=folder / "model.json")
     except ConfigError as error:
@@ -110,7 +124,8 @@ def load(folder: Path) -> LoadedModel:
     words = tuple(lexicon.read_text(encoding="utf-8").split()) if _LEXICON in info["files"] else ()
     path = language_model(folder, info)
     lm = None if path is None else Ngram.read(path)
-    return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, lm, info)
+    members = tuple(load(folder / MEMBERS / Path(name).name) for name in info.get("members", ()))
+    return LoadedModel(info["name"], config, model.eval(), units, normalizer, words, lm, info, members)
 
 
 def language_model(folder: Path, info: dict[str, Any]) -> Path | None:

@@ -9,7 +9,6 @@ from typing import Any
 from .config import plain
 from .experiment import Experiment
 from .files import digest_of, read_json
-from .pen.features import InkFeatureConfig
 from .recipe import Recipe
 
 
@@ -57,6 +56,6 @@ class Run:
 
     @property
     def feature_settings(self) -> dict[str, Any]:
-        later = {"normalize": "none", "stack": 1} | ({} if isinstance(self.experiment.features, InkFeatureConfig) else {"range_db": 0.0})    # applied on reading
+        later = {"normalize": "none", "stack": 1} | ({"range_db": 0.0} if self.experiment.features.medium == "audio" else {})    # applied on reading
         shaping = replace(self.experiment.features, **later)
         return {"features": plain(shaping, defaults=False), "views": plain(self.experiment.views, defaults=False), "splits": self.splits}

@@ -1,4 +1,4 @@
-"""A file as pieces that a model can hear or read: stretches of sound, or lines of ink; and where in the file their frames lie."""
+"""A file as pieces that a model can hear or read: stretches of sound, lines of ink or of an image; and where in the file their frames lie."""
 
 from __future__ import annotations
 
@@ -11,35 +11,49 @@ from typing import Callable, Iterator, NamedTuple
 import numpy as np
 
 from . import audio, ink
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 from .features import extract, finish
 from .modeldir import LoadedModel
 from .pen import features as pen
-from .pen.features import InkFeatureConfig
 from .pen.layout import lines_of
+from .scan import features as scan
+from .scan import layout
 from .segment import SegmentConfig, segments
-from .types import Ink
+from .types import Box, Image, Ink
+from .views import picture
 
-BETWEEN = {"audio": " ", "ink": "\n"}        # what stands between the texts of two pieces
+BETWEEN = {"audio": " ", "ink": "\n", "image": "\n"}         # what stands between the texts of two pieces
+
+
+class Area(NamedTuple):
+    """Where a piece lies in an image."""
+
+    size: tuple[int, int]                    # of the image, width and height
+    line: Box
+    box: Callable[[float, float], Box]       # around rows of log-probabilities, from one to before another
 
 
 class Piece(NamedTuple):
     frames: np.ndarray                       # [T, D], as the encoder wants them
-    where: Callable[[float], float]          # of a row of log-probabilities: the second, or the number of the point, at which it begins
+    where: Callable[[float], float]          # of a row of log-probabilities: the second, point or column of pixels at which it begins
     until: Callable[[float], float]          # ... and at which what is before it ends: not the same where the pen was elsewhere between
+    area: Area | None = None                 # of an image
+    others: tuple[np.ndarray, ...] = ()      # frames for the models that read beside this one
 
 
 def medium(loaded: LoadedModel) -> str:
-    return "ink" if isinstance(loaded.config.features, InkFeatureConfig) else "audio"
+    return loaded.config.features.medium
 
 
-def pieces(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:
-    """source: a file, or '-', standard input. Raises DataError."""
+def pieces(loaded: LoadedModel, source: str, config: SegmentConfig = SegmentConfig(), lines: bool = False) -> Iterator[Piece]:
+    """source: a file, or '-', standard input. lines: an image is a page of several lines. Raises DataError."""
+    if medium(loaded) == "audio":
+        return _stretches(loaded, source, config)
+    if source == "-":
+        raise ConfigError(f"{medium(loaded)} is read from files, not from standard input", where=source)
     if medium(loaded) == "ink":
-        if source == "-":
-            raise ConfigError("ink is read from files, not from standard input", where=source)
         return lines_of_ink(loaded, ink.read(Path(source)))
-    return _stretches(loaded, source, config)
+    return lines_of_image(loaded, picture(Path(source), Path(source).stem), source, lines)
 
 
 def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:
@@ -48,7 +62,12 @@ def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Itera
     read_from = sys.stdin.buffer.read() if source == "-" else source
     for segment in segments(audio.blocks(read_from, rate=features.rate, name=name), config):
         where = partial(_second, loaded, segment.start)
-        yield Piece(finish(extract(segment.waveform, features), features, loaded.normalizer), where, where)
+        frames, *others = (_finished(extract(segment.waveform, model.config.features), model) for model in (loaded, *loaded.members))
+        yield Piece(frames, where, where, others=tuple(others))
+
+
+def _finished(frames: np.ndarray, loaded: LoadedModel) -> np.ndarray:
+    return finish(frames, loaded.config.features, loaded.normalizer)
 
 
 def _second(loaded: LoadedModel, start: float, frame: float) -> float:
@@ -83,4 +102,31 @@ def line_of_ink(loaded: LoadedModel, line: Ink, numbers: np.ndarray | None = Non
         last = math.ceil(at)
         return float(numbers[last - 1] + 1 - (last - at) if last else numbers[0])
 
-    return Piece(finish(frames, config, loaded.normalizer), where, until)
+    others = tuple(_finished(pen.extract(line, model.config.features)[0], model) for model in loaded.members)
+    return Piece(_finished(frames, loaded), where, until, others=others)
+
+
+def lines_of_image(loaded: LoadedModel, page: Image, source: str, lines: bool) -> Iterator[Piece]:
+    """lines: from the top of a page down; else the image is one line. Raises DataError when it does not look so."""
+    if odd := layout.oddity(page, lines):
+        raise DataError(odd.what, where=source, hint=odd.hint)
+    height, width = page.pixels.shape
+    for box in layout.lines_of(page) if lines else [Box(0, 0, width, height)]:
+        yield line_of_image(loaded, page, box)
+
+
+def line_of_image(loaded: LoadedModel, page: Image, line: Box) -> Piece:
+    config, per_row = loaded.config.features, loaded.config.features.stack * loaded.model.encoder.subsampling
+    seen = layout.cut(page, line)
+    frames, places = scan.extract(seen, config)
+
+    def box(first: float, end: float) -> Box:
+        left, top, right, bottom = places.box(first * per_row, min(end * per_row, len(frames)))
+        return Box(line.left + left, line.top + top, line.left + right, line.top + bottom)
+
+    def where(row: float) -> float:
+        return line.left + places.column(min(row * per_row, len(frames)))
+
+    height, width = page.pixels.shape
+    others = tuple(_finished(scan.extract(seen, model.config.features)[0], model) for model in loaded.members)
+    return Piece(_finished(frames, loaded), where, where, Area((width, height), line, box), others)

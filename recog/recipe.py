@@ -18,7 +18,8 @@ from .phones import Folding
 from .types import Utterance
 
 if TYPE_CHECKING:
-    from .experiment import Experiment, TextExperiment, WritingExperiment
+    from .experiment import Experiment, PixelExperiment, TextExperiment, WritingExperiment
+    from .pixels import Picture
 
 Prepare = Callable[[Path], Iterator[Utterance]]
 
@@ -38,13 +39,14 @@ class RecipeConfig:
 
     description: str
     data_licence: str                            # goes into every model trained here
-    medium: Literal["audio", "ink", "image", "text", "writing"] = "audio"     # writing: ink that is to be written
+    medium: Literal["audio", "ink", "image", "text", "writing", "pixels"] = "audio"     # writing: ink that is to be written; pixels: each has a class
     model: str = "ctc"                           # the model file used when none is named
     generated: bool = False                      # prepare makes the corpus itself, in the folder it is given
     dev: str = "dev"                             # the split that stops training
     test: tuple[str, ...] = ("test",)            # the splits that are scored
     optional: tuple[str, ...] = ()               # those of them that a copy of the corpus may lack
     score: tuple[Literal["word", "char", "phone"], ...] = ("word", "char")   # the first one stops training and is quoted
+    classes: tuple[str, ...] = ()                # of pixels: the names of classes 1, 2, ...; class 0 is the background
     fold: str = ""                               # a phone table beside recipe.toml: phones are folded by it before they are scored
     expect: dict[str, int] = field(default_factory=dict)    # utterances per split, as published
     variants: dict[str, VariantConfig] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class RecipeConfig:
             raise ValueError("optional may only name splits of test")
         if self.fold and self.score != ("phone",):
             raise ValueError('fold needs score = ["phone"]')
+        if (self.medium == "pixels") != bool(self.classes) or len(set(self.classes)) < len(self.classes):
+            raise ValueError('medium = "pixels" needs classes, each with a name of its own; no other medium has them')
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Recipe:
     def models(self) -> list[str]:
         return sorted(p.stem for p in (self.folder / "models").glob("*.toml"))
 
-    def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment | TextExperiment | WritingExperiment:
+    def experiment(self, model: str, overrides: Sequence[str] = ()) -> Experiment | TextExperiment | WritingExperiment | PixelExperiment:
         """The settings of one model file, with `section.key=value` overrides on top."""
         from . import experiment                                     # torch: not needed to list recipes
 
@@ -77,8 +81,8 @@ class Recipe:
         table = read_toml(path)
         for assignment in overrides:
             override(table, assignment)
-        kind = {"text": experiment.TextExperiment, "writing": experiment.WritingExperiment}.get(self.config.medium, experiment.Experiment)
-        return build(kind, table, where=path)
+        kinds = {"text": experiment.TextExperiment, "writing": experiment.WritingExperiment, "pixels": experiment.PixelExperiment}
+        return build(kinds.get(self.config.medium, experiment.Experiment), table, where=path)
 
     def prepare(self) -> Prepare:
         """The function `prepare` of prepare.py."""
@@ -91,6 +95,15 @@ class Recipe:
         """Free texts for language models, line by line, if prepare.py has a function `texts`."""
         found = getattr(self._module(), "texts", None)
         return None if found is None else found(corpus)
+
+    def picture(self) -> Callable[[Utterance], Picture] | None:
+        """What reads the picture of an utterance, if prepare.py has a function `picture`; else pictures are files."""
+        return getattr(self._module(), "picture", None)
+
+    def installed(self) -> Path | None:
+        """The corpus in an installed package, if prepare.py has a function `installed` that finds it."""
+        found = getattr(self._module(), "installed", None)
+        return None if found is None else found()
 
     def variant(self, corpus: Path) -> str | None:
         """Which of [variants] the corpus is, as prepare.py says; None: the one that [expect] describes."""

@@ -8,7 +8,7 @@ from typing import Any, Mapping
 from .score import Comparison, Counts, Report, Row
 from .significance import LEVEL, Difference
 
-METRIC = {"word": "WER", "char": "CER", "phone": "PER"}
+METRIC = {"word": "WER", "char": "CER", "phone": "PER", "pixel": "pixel error", "picture": "picture error"}
 _MANY = {"word": "words", "char": "characters", "phone": "phones"}
 _KINDS = {"S": "substitutions", "D": "deletions", "I": "insertions"}
 SHOWN = 10                                    # confusions of each kind in the text; JSON has all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shutil
@@ -104,13 +105,14 @@ def _interval(interval: tuple[float, float] | None) -> str:
 
 
 def record(folder: Path, recipe: Recipe, model: str, command: str) -> Path:
-    """Appends one row per test split and decoder to the recipe's RESULTS.md, from what the run wrote."""
-    info = read_json(folder / "model" / "model.json")
-    made = info["provenance"]
+    """Appends one row per test split and decoder to the recipe's RESULTS.md, from what the run wrote; also of networks beside the model."""
+    scored = read_json(folder / "score" / "done.json")["result"] if (folder / "score" / "done.json").exists() else {}
+    models = [read_json(place / "model" / "model.json") for place in (folder, *(folder / name for name in scored.get("beside", ())))]
     inside = recipe.folder.resolve().is_relative_to(Path(__file__).parent)         # of an installed package: not ours to write to
     path = (folder.parent if inside else recipe.folder) / "RESULTS.md"
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD.format(name=recipe.name)
-    for split in recipe.config.test:
+    for split, info in itertools.product(recipe.config.test, models):
+        made = info["provenance"]
         for decoder, units in info["scores"].get(split, {}).items():
             if "nats" in units:
                 figures = f"{units['nats']:.1f} nats a line, SSE {units['squares']:.3f} a point"

@@ -8,26 +8,29 @@ from typing import Callable, Iterable, Sequence
 
 from .audio import is_audio
 from .errors import DataError
+from .image import is_image
 from .ink import is_ink
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".nist", ".aiff", ".aif", ".au", ".caf", ".w64"}
 INK = {".inkml", ".upn", ".unp", ".unipen"}
 STDIN = "-"
-NAMES = {"audio": "sound", "ink": "ink"}
+NAMES = {"audio": "sound", "ink": "ink", "image": "image"}
 
 
 def medium_of(source: str) -> str:
-    """What a file seems to hold, by its content or its name: "audio" or "ink"; or "" for neither. Standard input is sound."""
+    """What a file seems to hold, by its content or its name: "audio", "ink" or "image"; or "" for none of them. Standard input is sound."""
     path = Path(source)
     suffix = path.suffix.lower()
     if source == STDIN or is_audio(path):
         return "audio"
     if suffix in INK or is_ink(path):
         return "ink"
+    if is_image(path):
+        return "image"
     return "audio" if suffix in SUFFIXES else ""
 
 
-def expand(names: Iterable[str], on_error: Callable[[DataError], None], media: Sequence[str] = ("audio", "ink")) -> list[str]:
+def expand(names: Iterable[str], on_error: Callable[[DataError], None], media: Sequence[str] = ("audio", "ink", "image")) -> list[str]:
     """The files that are meant, in the order given, each once; a folder gives its files of these media, sorted.
 
     What is not there goes to `on_error`.

@@ -2,7 +2,7 @@
 
 A small corpus says few sentences, and a network learns them by heart. Cut into words and put together anew, it says
 endlessly many: in the last phase of a training, by the ear of what it starts from. Cuts are made between two words where a splice
-is noticed least: at the quietest frame, or where the pen goes furthest to the right.
+is noticed least: at the quietest frame, where the pen goes furthest to the right, or between two columns without ink.
 """
 
 from __future__ import annotations
@@ -84,6 +84,9 @@ def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[
 def loudness(frames: np.ndarray) -> np.ndarray:
     """Of log energies [T, D], averaged over some frames [T]."""
     return np.convolve(np.pad(frames.mean(1), SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, mode="valid")
+
+
+darkness = loudness                      # of columns of pixels, more where there is ink
 
 
 def cut(utterance: Utterance, units: Units, log_probs: np.ndarray, noticed: np.ndarray) -> list[Word]:

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 import torch
 
-from . import manifest, modeldir, results
+from . import ensemble, manifest, modeldir, results
 from .beginnings import Planned, features_stage, prepare_stage, units_stage
 from .components import nearest
 from .config import plain
@@ -69,6 +69,10 @@ def plan_of(recipe: Recipe) -> dict[str, Callable[[Run, dict, torch.device], Pla
         from .writingrun import PLAN
 
         return PLAN
+    if recipe.config.medium == "pixels":
+        from .pixelrun import PLAN
+
+        return PLAN
     return _PLAN
 
 
@@ -89,15 +93,19 @@ def _decode(run: Run, done: dict, device: torch.device) -> Planned:
     inputs = {"weights": done["train"]["weights"], "manifest": done["prepare"]["manifest"]}
     inputs |= {name: facts["arpa"] for name, facts in done.get("lm", {}).items()}
     settings = {"decoders": {name: plain(component, defaults=False) for name, (_, component) in named.items()}, "splits": splits}
+    joined = {name: group.members for name, (group, _) in named.items() if group.members}
+    inputs |= {f"{name}: {path}": modeldir.described(modeldir.locate(path))["files"][modeldir.WEIGHTS]["sha256"]
+               for name, paths in joined.items() for path in paths}
     stage = Stage("decode", run.folder / "decode", 2, settings, inputs)
 
     def work(out: Path) -> dict[str, Any]:
         loaded = modeldir.load(run.folder / "model")
         loaded.model.to(device)
         store, speeds, decoders = Store(run.features), {}, ready(run, loaded, named)
+        members = {name: ensemble.members(loaded, paths) for name, paths in joined.items()}
         for split in splits:
             utterances = list(manifest.read(run.manifest, split))
-            speeds[split] = decode_split(loaded, store, utterances, decoders, out / split)
+            speeds[split] = decode_split(loaded, store, utterances, decoders, out / split, members)
         return {"real_time_factors": speeds}
 
     return stage, work
@@ -116,4 +124,4 @@ def _score(run: Run, done: dict, device: torch.device) -> Planned:
 
 
 _PLAN = {"prepare": prepare_stage, "features": features_stage, "units": units_stage, "train": _train, "lm": lm_stage, "decode": _decode, "score": _score}
-STAGES = tuple(_PLAN)                                     # of recipes whose medium is no text; lm: of a model with [lm]
+STAGES = tuple(_PLAN)                                     # of recipes of sound and ink that is read; lm: of a model with [lm]

@@ -1,4 +1,4 @@
-"""Many arrays [T, D] of one width on disk: shards of raw float32 with an index, read through memory maps."""
+"""Many arrays [T, D] of one width on disk: shards of raw numbers with an index, read through memory maps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from .errors import DataError
 from .files import read_json, writing
 
 
+FLOATS, BYTES = "frames.f32", "frames.u8"        # what a shard's numbers are, by its file's name
+_KINDS = {FLOATS: "<f4", BYTES: "u1"}
+
+
 def write_shard(folder: Path, number: int, items: Iterable[tuple[str, int, np.ndarray]]) -> None:
-    """Writes one shard, a folder, whole or not at all. Items are (utterance id, view, frames [T, D])."""
+    """Writes one shard, a folder, whole or not at all. Items are (utterance id, view, frames [T, D]), all in bytes or all in float32."""
     with writing(shard_path(folder, number)) as partial:
         partial.mkdir()
-        rows, offset, width = [], 0, None
-        with open(partial / "frames.f32", "wb") as stream:
+        rows, offset, width, kind = [], 0, None, FLOATS
+        with open(partial / kind, "wb") as stream:
             for id, view, frames in items:
-                width = frames.shape[1]
-                stream.write(np.ascontiguousarray(frames, dtype="<f4").tobytes())
+                width, kind = frames.shape[1], BYTES if frames.dtype == np.uint8 else FLOATS
+                stream.write(np.ascontiguousarray(frames, dtype=_KINDS[kind]).tobytes())
                 rows.append([id, view, offset, len(frames)])
                 offset += len(frames)
+        (partial / FLOATS).rename(partial / kind)
         (partial / "index.json").write_text(json.dumps({"width": width, "frames": offset, "rows": rows}))
 
 
@@ -43,13 +48,13 @@ class Store:
 
     def _open(self, shard: Path) -> None:
         index = read_json(shard / "index.json")
-        file = shard / "frames.f32"
         if not index["rows"]:
             return
-        if not file.exists() or file.stat().st_size != index["frames"] * index["width"] * 4:
+        file = shard / (BYTES if (shard / BYTES).exists() else FLOATS)
+        shape, kind = (index["frames"], index["width"]), np.dtype(_KINDS[file.name])
+        if not file.exists() or file.stat().st_size != shape[0] * shape[1] * kind.itemsize:
             raise DataError("is cut short or missing", where=file, hint="delete its folder and run again")
-        shape = (index["frames"], index["width"])
-        self._maps.append(np.memmap(file, dtype="<f4", mode="r", shape=shape) if shape[0] else np.empty(shape, "<f4"))
+        self._maps.append(np.memmap(file, dtype=kind, mode="r", shape=shape) if shape[0] else np.empty(shape, kind))
         for id, view, offset, length in index["rows"]:
             views = self._rows.setdefault(id, [])
             if view != len(views):

@@ -13,7 +13,7 @@ from . import pronounce
 from .errors import ConfigError, DataError, ModelError
 from .files import read_json, write_json
 from .pronounce import Pronunciations
-from .types import Span
+from .types import Box, Span
 
 BLANK = "<blank>"
 STARTS = "\u2581"                    # sentencepiece's mark for the start of a word
@@ -108,15 +108,16 @@ class Units:
         """Units in their places, joined to words. A word is as sure as the mean of its units."""
         if self.kind in ("phone", "word") and self.lexicon is None:
             return tuple(units)
-        spans = [[units[i] for i in group] for group in _groups([span.text for span in units])]
+        spans = [[units[i] for i in group] for group in groups_of([span.text for span in units])]
         return tuple(Span(self._joined([span.text.strip(STARTS) for span in word]), word[0].start, word[-1].end,
-                          sum(span.confidence for span in word) / len(word)) for word in spans)
+                          sum(span.confidence for span in word) / len(word),
+                          None if word[0].box is None else Box.around([span.box for span in word])) for word in spans)
 
     def groups(self, numbers: Sequence[int]) -> list[list[int]]:
         """Which of these units are which word's. Of a space, and of a mark alone that a word starts: no word's."""
         if self.kind in ("phone", "word") and self.lexicon is None:
             return [[i] for i in range(len(numbers))]
-        return _groups([self.symbols[number] for number in numbers])
+        return groups_of([self.symbols[number] for number in numbers])
 
     def _joined(self, symbols: list[str]) -> str:
         """The word of these units; of phones that are no word in the lexicon, the phones themselves."""
@@ -160,7 +161,7 @@ def learn(config: UnitsConfig, texts: Iterable[str], folder: Path = Path()) -> U
     return Units(config.kind, [BLANK, *symbols])
 
 
-def _groups(symbols: Sequence[str]) -> list[list[int]]:
+def groups_of(symbols: Sequence[str]) -> list[list[int]]:
     """The places of each word's units, of symbols with spaces between words or marks at their starts."""
     groups: list[list[int]] = [[]]
     for i, symbol in enumerate(symbols):

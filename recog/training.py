@@ -12,11 +12,11 @@ from . import manifest, modeldir, results, splice
 from .errors import DataError
 from .evaluation import DevelopmentSet, emissions
 from .examples import Example, Examples
-from .features import Normalizer, limited
+from .features import Normalizer, limited, values
 from .files import digest
 from .ledger import say
 from .models.recognizer import Recognizer, build
-from .pen.features import InkFeatureConfig, to_the_right
+from .pen.features import to_the_right
 from .perturb import PerturbConfig
 from .phases import Phase, phases, train_phases
 from .plan import Run
@@ -79,7 +79,7 @@ class Material:
         self.utterances = {split: list(manifest.read(run.manifest, split)) for split in ("train", run.recipe.config.dev)}
         self.normalizer = None
         if run.experiment.features.normalize == "corpus":
-            self.normalizer = Normalizer.fit(limited(self.store.frames(u.id, view), run.experiment.features)
+            self.normalizer = Normalizer.fit(limited(values(self.store.frames(u.id, view)), run.experiment.features)
                                              for u in self.utterances["train"] for view in range(self.store.views(u.id)))
 
     def texts(self, split: str) -> list[str]:
@@ -99,7 +99,7 @@ class Material:
         """Words of the training set, cut where the model hears them end."""
         whole = self.examples(model, "train", self.experiment.train, PerturbConfig())
         features = self.experiment.features
-        noticed = (lambda frames: -to_the_right(frames, features)) if isinstance(features, InkFeatureConfig) else splice.loudness
+        noticed = {"audio": splice.loudness, "ink": lambda frames: -to_the_right(frames, features), "image": splice.darkness}[features.medium]
         return splice.make(self.experiment.splice, self.units, self.store, self.utterances["train"], emissions(model, whole), noticed)
 
     def _refuse_unfit(self, rows: list[Example], model: Recognizer) -> None:

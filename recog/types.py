@@ -9,7 +9,7 @@ Shapes: B utterances in a batch, T frames, D features, U labels, V units (the bl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Sequence
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -103,6 +103,21 @@ class Hypothesis:
     confidence: tuple[float, ...]             # 0 to 1, one per unit
 
 
+class Box(NamedTuple):
+    """A rectangle in an image, in pixels from its upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @staticmethod
+    def around(boxes: Sequence[Box]) -> Box:
+        """The smallest that holds them all, at least one."""
+        lefts, tops, rights, bottoms = zip(*boxes)
+        return Box(min(lefts), min(tops), max(rights), max(bottoms))
+
+
 @dataclass(frozen=True)
 class Span:
     """A unit or a word in its place: seconds for sound, point numbers for ink, pixel columns for images."""
@@ -111,6 +126,7 @@ class Span:
     start: float
     end: float
     confidence: float
+    box: Box | None = None                    # of an image
 
 
 @dataclass(frozen=True)
@@ -125,6 +141,16 @@ class Transcript:
     words: tuple[Span, ...]
     units: tuple[Span, ...]
     nbest: tuple[Transcript, ...] = ()
+    page: Page | None = None                  # of an image
+
+
+@dataclass(frozen=True)
+class Page:
+    """An image of writing: its size in pixels, and its lines from the top down."""
+
+    width: int
+    height: int
+    lines: tuple[tuple[Box, Transcript], ...]
 
 
 class Trainable(Protocol):

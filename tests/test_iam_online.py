@@ -13,12 +13,13 @@ from PIL import Image
 
 import recog
 from recog import ink, recipe
-from recog.alignment import align_page
+from recog.alignment import align_lines
 from recog.aligntool import align_files
 from recog.bulk import transcribe_files
 from recog.errors import ConfigError, DataError
 from recog.inkplot import picture
 from recog.inspection import describe
+from recog.reading import lines_of_ink
 from recog.sources import expand, medium_of
 from recog.stages import run_recipe
 from recog.text import learn
@@ -156,22 +157,22 @@ def test_a_run_goes_from_strokes_to_a_table_and_the_model_reads_and_aligns_pages
     decoded = dict(line.split("\t") for line in (folder / "decode" / "testset_v" / "greedy.tsv").read_text().splitlines())
     (other,) = reader.transcribe([corpus / "lineStrokes" / "c03" / "c03-007" / "c03-007-01.xml"])
     assert other.text == decoded["c03-007-01"].strip() and answer.text.count("\n") == 1 and one.text
-    for aligned in align_page(reader.loaded, page, "nvo lin\n\npin tvn").values():
+    for aligned in align_lines(reader.loaded, list(lines_of_ink(reader.loaded, page)), "nvo lin\n\npin tvn").values():
         assert [unit.text for unit in aligned.units] == list("nvo lin") + list("pin tvn") and aligned.text == "nvo lin\npin tvn"
         for line, begin, end in ((aligned.units[:7], 0, len(first.points)), (aligned.units[7:], len(first.points), len(page.points))):
             assert begin <= line[0].start and line[-1].end <= end
             assert all(a.start <= a.end == b.start for a, b in zip(line, line[1:]))
         assert math.isclose(sum(aligned.parts.values()), aligned.score)
     late = Ink((*first.strokes[:-1], *page.strokes[len(first.strokes):], first.strokes[-1]))           # a stroke that was written at the end
-    for aligned in align_page(reader.loaded, late, "nvo lin\npin tvn").values():
+    for aligned in align_lines(reader.loaded, list(lines_of_ink(reader.loaded, late)), "nvo lin\npin tvn").values():
         others = len(first.points) - len(late.strokes[-1]), len(late.points) - len(late.strokes[-1])   # where the second line's points are
         assert not any(others[0] <= span.start < others[1] or others[0] < span.end <= others[1] for span in aligned.units[:7])
         assert others[1] < aligned.units[6].end <= len(late.points) and all(others[0] <= span.start < others[1] for span in aligned.units[7:])
-    with pytest.raises(ConfigError, match="page.xml: is ink, and ink has points, not the times of srt"):
+    with pytest.raises(ConfigError, match="page.xml: is ink, and has points, not the times of srt"):
         transcribe_files([str(tmp_path / "page.xml")], str(folder / "model"), "srt", {})
     with pytest.raises(DataError, match="the page has 2 lines of ink, the text 1"):
-        align_page(reader.loaded, page, "nvo lin pin tvn")
-    with pytest.raises(ConfigError, match="ink has points, not times"):
+        align_lines(reader.loaded, list(lines_of_ink(reader.loaded, page)), "nvo lin pin tvn")
+    with pytest.raises(ConfigError, match="ink has no times"):
         align_files(str(tmp_path / "page.xml"), "nvo", str(folder / "model"), "ctm")
     (tmp_path / "page.txt").write_text("nvo lin\npin tvn\n")
     assert align_files(str(tmp_path / "page.xml"), str(tmp_path / "page.txt"), str(folder / "model")) == 0

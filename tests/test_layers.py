@@ -13,16 +13,16 @@ PACKAGE = ROOT / "recog"
 LAYERS = [
     ["errors", "types", "files", "memory"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
-     "exports", "confusions", "svg", "nbest"],
-    ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources"],
-    ["features", "featurestream", "pen", "perturb", "store", "batching", "examples", "layers", "kernels", "threads"],
+     "exports", "confusions", "svg", "nbest", "pages"],
+    ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources", "iamdb"],
+    ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "store", "batching", "examples", "layers", "kernels", "threads"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "splice", "hooks"],
+    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "pixelmodel", "pixelscore", "splice", "hooks"],
     ["writing"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "guiding", "stages", "tuning",
+    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",
-     "formats", "synthesis", "writeverbs", "catalog", "doctor", "inspection", "lmtool", "lmverbs"],
+     "formats", "synthesis", "rendering", "writeverbs", "catalog", "doctor", "filefacts", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

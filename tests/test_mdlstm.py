@@ -118,7 +118,7 @@ def test_parts_worked_side_by_side_give_the_same(cell, monkeypatch):
     layer, x, n = made((5, 7), n=[[5, 7], [3, 2], [4, 7], [1, 1], [5, 1]], cell=cell)
     expected = by_kernel(layer, x, n)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 9)
-    assert len(mdlstm_cpu._parts(len(x), 2)) == 8
+    assert len(mdlstm_cpu._parts(len(x))) == 8
     for a, b in zip(by_kernel(layer, x, n), expected):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 

@@ -16,17 +16,23 @@ SIZES = [(1, 1), (1, 5), (4, 1), (3, 4), (5, 2), (20, 3)]
 
 @pytest.mark.parametrize("height, width", SIZES)
 def test_the_order_is_that_of_the_compiled_loops(height, width):
-    torch.manual_seed(0)
+    """Where a direction and the one against it share an order, and go through it from its ends."""
     x, n = torch.randn(3, height, width, 2), torch.tensor([[height, width], [1, width], [(height + 1) // 2, 1]])
-    way = diagonals_cuda.Diagonals(n, height, width)
-    inputs = way.inputs(x)
-    before = way.neighbours(inputs).flatten(2)
+    found = diagonals_cuda.Diagonals(n, height, width).inputs(x).unflatten(1, (-1, 3))
     for k in range(4):
-        other = diagonals.Diagonals(x, n, k, 0, 3)
-        assert torch.equal(inputs[k], other.inputs(x))
-        real = torch.from_numpy(other.real) > 0                                 # the loops leave out the neighbours of the padding
-        expected = other.inputs(x, torch.where(way.real[..., 0], x, 0))[:, 2:]
-        assert torch.equal(before[k][real], expected[real])
+        rows = diagonals.Diagonals(x, n, k in (1, 2), 0, 3).rows(x).unflatten(0, (-1, 3))
+        assert torch.equal(found[k], rows.flip(0) if k >= 2 else rows)
+
+
+@pytest.mark.parametrize("height, width", SIZES)
+def test_neighbours_are_those_one_step_before(height, width):
+    h = torch.randn(2, height, width, 4, 3)
+    up, left = torch.zeros_like(h), torch.zeros_like(h)
+    up[:, 1:, :, :2], up[:, :-1, :, 2:] = h[:, :-1, :, :2], h[:, 1:, :, 2:]
+    left[:, :, 1:, ::2], left[:, :, :-1, 1::2] = h[:, :, :-1, ::2], h[:, :, 1:, 1::2]
+    way = diagonals_cuda.Diagonals(torch.tensor([[height, width]] * 2), height, width)
+    for found, expected in zip(way.neighbours(way.sorted(h)).unbind(2), (up, left), strict=True):
+        assert torch.equal(found, way.sorted(expected))
 
 
 @pytest.mark.parametrize("height, width", SIZES)
@@ -65,7 +71,7 @@ def interpreted_kernels():
     assert not races.found()
     layer, x, n = made((1, 2), units=3)
     mdlstm_cuda.FEW, races.heeds = 16, False
-    kept = mdlstm_cuda.forward(x, n, *(weight.detach() for weight in layer.parameters()), False)
+    *_, kept = mdlstm_cuda.forward(x, n, *(weight.detach() for weight in layer.parameters()), False)
     assert races.found()                                                        # there would be, if the threads did not wait
     assert sum(each.untyped_storage().nbytes() for each in kept) == 4 * 7 * 2 * 4 * 3          # 7 floats for each position, direction and unit
 

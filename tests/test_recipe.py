@@ -29,6 +29,8 @@ def test_every_shipped_model_file_loads(name, model):
         assert experiment.orders and experiment.network.units
     elif name.startswith("handwriting"):
         assert experiment.network.units and experiment.features.output_size == 3
+    elif name.startswith("mdrnn2007"):
+        assert experiment.networks[0].network.config.units == 25 and experiment.beside
     else:
         assert experiment.decoders and experiment.recognizer.features.output_size > 0
 

@@ -84,3 +84,15 @@ def test_a_view_that_is_missing_is_named(folder):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="holds no features"):
         Store(tmp_path)
+
+
+def test_bytes_stay_bytes(tmp_path):
+    pixels = np.random.default_rng(5).integers(0, 256, (9, 4), dtype=np.uint8)
+    write_shard(tmp_path, 0, [("a", 0, pixels[:4]), ("b", 0, pixels[4:])])
+    write_shard(tmp_path, 1, [("c", 0, frames(2, width=4))])
+    store = Store(tmp_path)
+    assert store.frames("b").dtype == np.uint8 and np.array_equal(store.frames("b"), pixels[4:])
+    assert store.frames("c").dtype == np.float32
+    (shard_path(tmp_path, 0) / "frames.u8").write_bytes(b"1234")
+    with pytest.raises(DataError, match="frames.u8.*cut short"):
+        Store(tmp_path)

@@ -229,8 +229,11 @@ def _steps(height: int, width: int, batch: int) -> list[tuple[slice, slice, int,
 
 
 def forward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, stable: bool
-            ) -> tuple[Tensor, Tensor, Tensor]:
-    """h [B, H, W, 4 units], gates [4, P, 5 units] and cells [4, P, units]. x [B, H, W, D], n [B, 2]; the weights as in MdLstm."""
+            ) -> tuple[Tensor, None, list[Tensor]]:
+    """h [B, H, W, 4 units]; no parts of the work; and what `backward` needs: h, gates [4, P, 5 units] and cells [4, P, units].
+
+    x [B, H, W, D], n [B, 2]; the weights as in MdLstm.
+    """
     (batch, height, width), units = x.shape[:3], peepholes.shape[2]
     n = n.to(x.device).contiguous()
     way, weights, sizes = Diagonals(n, height, width), weight_hh.mT.contiguous(), (height, width, batch)
@@ -246,15 +249,14 @@ def forward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Te
                 z.baddbmm_(frames[:, slots], weights)
                 grid = triton.cdiv(z.shape[1], settings["ROWS"]), 4
                 _forward_step[grid](gates, peepholes, n, cells, h, frames, *step, *sizes, **settings)
-    return way.laid(h).flatten(3), gates, cells
+    out = way.laid(h).flatten(3)
+    return out, None, [out, gates, cells]
 
 
-def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, h: Tensor, gates: Tensor,
-             cells: Tensor, dh: Tensor, stable: bool, wanted: bool) -> tuple[Tensor | None, Tensor, Tensor, Tensor, Tensor]:
-    """The gradients of x (None if not wanted), weight_ih, weight_hh, bias and peepholes.
-
-    h, gates, cells: as `forward` left them; dh [B, H, W, 4 units].
-    """
+def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, peepholes: Tensor, stable: bool, parts: None,
+             kept: list[Tensor], dh: Tensor, wanted: bool) -> tuple[Tensor | None, Tensor, Tensor, Tensor, Tensor]:
+    """The gradients of x (None if not wanted), weight_ih, weight_hh, bias and peepholes. dh [B, H, W, 4 units]."""
+    h, gates, cells = kept
     (batch, height, width), units = x.shape[:3], peepholes.shape[2]
     n = n.to(x.device).contiguous()
     way, sizes, dz = Diagonals(n, height, width), (height, width, batch), torch.empty_like(gates)

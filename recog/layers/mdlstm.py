@@ -150,14 +150,15 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor, n: Tensor, stable: bool
                 ) -> Tensor:
         weights = [weight.detach().contiguous() for weight in (weight_ih, weight_hh, bias, peepholes)]
-        h, *kept = _kernels(x.device).forward(x.detach().contiguous(), n, *weights, stable)
-        ctx.save_for_backward(x, n, *weights, h, *kept)
+        h, ctx.parts, kept = _kernels(x.device).forward(x.detach().contiguous(), n, *weights, stable)
+        ctx.save_for_backward(x, n, *weights[:2], weights[3], *kept)
         ctx.stable = stable
         return h
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dh: Tensor) -> tuple[Tensor | None, ...]:
-        x, *others = ctx.saved_tensors
-        found = _kernels(x.device).backward(x.contiguous(), *others, dh.contiguous(), ctx.stable, ctx.needs_input_grad[0])
+        x, n, weight_ih, weight_hh, peepholes, *kept = ctx.saved_tensors
+        found = _kernels(x.device).backward(x.contiguous(), n, weight_ih, weight_hh, peepholes, ctx.stable, ctx.parts, kept,
+                                            dh.contiguous(), ctx.needs_input_grad[0])
         return *found, None, None

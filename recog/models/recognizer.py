@@ -13,6 +13,7 @@ from ..errors import ModelError
 from ..features import FeatureConfig
 from ..kernels.predictor import Predictor
 from ..pen.features import InkFeatureConfig
+from ..scan.features import ScanFeatureConfig
 from ..text import UnitsConfig
 from ..types import Batch, Encoder, Head, Loss
 
@@ -24,7 +25,7 @@ class RecognizerConfig:
     encoder: Component = component("encoder")
     head: Component = component("head", default="ctc")
     decoder: Component = component("decoder", default="greedy")
-    features: FeatureConfig | InkFeatureConfig = field(default_factory=FeatureConfig)
+    features: FeatureConfig | InkFeatureConfig | ScanFeatureConfig = field(default_factory=FeatureConfig)
     units: UnitsConfig = field(default_factory=UnitsConfig)
 
 

@@ -33,6 +33,7 @@ class InkFeatureConfig:
     normalize: Literal["corpus", "utterance", "mean", "none"] = "corpus"
     stack: int = 1                       # successive frames joined into one
 
+    medium = "ink"
     range_db = 0.0                       # of sound only
 
     def __post_init__(self):
