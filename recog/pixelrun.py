@@ -142,22 +142,22 @@ def score_stage(run: Run, done: dict, device: torch.device) -> Planned:
 def _table(run: Run, done: dict, trained: dict[str, Any], sizes: dict[str, int], scores: dict[str, Any]) -> str:
     variant = done["prepare"].get("variant")
     lines = [f"{run.recipe.name}, {run.name}" + (f" ({variant}: {run.recipe.facts(variant).description})" if variant else ""),
-             f"{'network':12} {'weights':>10} {'best of':>10} {'minutes':>8}"]
+             f"{'network':10} {'weights':>10} {'best of':>10} {'minutes':>8}"]
     for name, one in trained.items():
-        lines.append(f"{name:12} {sizes[name]:>10,} {one['best_epoch']:>4} of {one['epochs']:<3} {one['minutes']:>7.1f}")
+        lines.append(f"{name:10} {sizes[name]:>10,} {one['best_epoch']:>4} of {one['epochs']:<3} {one['minutes']:>7.1f}")
     units = [unit for unit in ("pixel", "picture") if any(unit in rates for each in scores.values() for rates in each.values())]
-    lines += ["", f"{'split':12} {'network':12}" + "".join(f"{unit + ' error %':>16} {'95 % interval':>16} {'errors':>18}" for unit in units)]
+    lines += ["", f"{'split':10} {'network':10}" + "".join(f"{unit + ' error %':>16} {'95 % interval':>14} {'errors':>16}" for unit in units)]
     for split, each in scores.items():
         for name, rates in each.items():
-            lines.append(f"{split:12} {name:12}" + "".join(_cells(rates.get(unit)) for unit in units))
+            lines.append(f"{split:10} {name:10}" + "".join(_cells(rates.get(unit)) for unit in units))
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _cells(f: dict[str, Any] | None) -> str:
     if f is None:
-        return f"{'-':>16} {'':16} {'':18}"
+        return f"{'-':>16} {'':14} {'':16}"
     interval = "-" if f["interval"] is None else "[{:.2f}, {:.2f}]".format(*(100 * end for end in f["interval"]))
-    return f"{100 * f['error_rate']:>16.2f} {interval:>16} {f['errors']:>8} / {f['tokens']:<7}"
+    return f"{100 * f['error_rate']:>16.2f} {interval:>14} {f['errors']:>6} / {f['tokens']:<7}"
 
 
 PLAN = {"prepare": prepare_stage, "pictures": pictures_stage, "train": train_stage, "beside": beside_stage, "score": score_stage}
