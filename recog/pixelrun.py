@@ -39,7 +39,8 @@ def pictures_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
         for split in run.splits:
             pixels.write(out / split, found(split))
-        say(f"pictures: {sum(len(Pictures(out / split)) for split in run.splits)}, {channels} values a pixel, {len(names)} classes and the background")
+        count = sum(len(Pictures(out / split)) for split in run.splits)
+        say(f"pictures: {count}, {channels} values a pixel, {len(names)} classes and the background")
         return {split: digest_of([digest(file) for file in sorted((out / split).iterdir())]) for split in run.splits}
 
     settings = {"classes": list(names), "splits": run.splits, "recipe": recipe.digest()}
@@ -53,14 +54,16 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
 def beside_stage(run: Run, done: dict, device: torch.device) -> Planned:
     """Each network in a folder and a stage of its own, so that a change of one leaves the others as they are."""
-    folders = {network.name: _beside(run, network.name) for network in run.experiment.beside}
-    stages = {network.name: _stage(run, done, f"train {network.name}", folders[network.name] / "train", network) for network in run.experiment.beside}
+    stages = [_stage(run, done, f"train {network.name}", _beside(run, network.name) / "train", network) for network in run.experiment.beside]
 
     def work(out: Path) -> dict[str, Any]:
-        return {network.name: ledger.run(stages[network.name], lambda inside: _train(run, done, network, inside, folders[network.name] / "model", device),
-                                         run.again == "beside") for network in run.experiment.beside}
+        found = {}
+        for network, stage in zip(run.experiment.beside, stages):
+            found[network.name] = ledger.run(stage, lambda inside: _train(run, done, network, inside, inside.parent / "model", device),
+                                             run.again == "beside")
+        return found
 
-    return Stage("beside", run.folder / "beside", 1, {name: stage.key for name, stage in stages.items()}, {}), work
+    return Stage("beside", run.folder / "beside", 1, {stage.name: stage.key for stage in stages}, {}), work
 
 
 def _beside(run: Run, name: str) -> Path:
