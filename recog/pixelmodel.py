@@ -29,5 +29,6 @@ def save(folder: Path, name: str, model: Segmenter, units: Units, facts: dict[st
 
 def load(folder: Path) -> LoadedSegmenter:
     """Raises ModelError naming what is wrong with the folder."""
-    info, model, units = modeldir.rebuilt(folder, MEDIUM, Segmenter, "is no model that classifies pixels", "recog run recipes/mdrnn2007 trains one")
+    hint = "recog run recipes/mdrnn2007 trains one"
+    info, model, units = modeldir.rebuilt(folder, MEDIUM, Segmenter, "is no model that classifies pixels", hint)
     return LoadedSegmenter(info["name"], model.eval(), units, info)

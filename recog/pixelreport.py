@@ -63,14 +63,15 @@ def sheet(pictures: Pictures, numbers: list[int], found: dict[str, Judged], name
     for row, number in enumerate(numbers):
         shape, shown = tuple(pictures.sizes[number].tolist()), int(pictures.shown[number])
         cells = [(_in_colors(pictures.pixels(number)), 0), (painted(pictures.classes(number)), shown)]
-        cells += [(painted(np.broadcast_to(one.answers[number] if one.confusions is not None else np.array(one.said[number]), shape)), int(one.said[number]))
-                  for one in found.values()]
+        for one in found.values():
+            answer = one.answers[number] if one.confusions is not None else one.said[number]
+            cells.append((painted(np.broadcast_to(answer, shape)), int(one.said[number])))
         for column, (cell, said) in enumerate(cells):
             corner = GAP + column * (width + GAP), HEAD + row * (height + GAP)
             paper.paste(Image.fromarray(cell).resize((shape[1] * scale, shape[0] * scale), Image.Resampling.NEAREST), corner)
             if said and pictures.whole:
-                right = said == shown
-                drawing.text((corner[0] + 3, corner[1] + 1), names[said - 1], fill="black" if right else "red", stroke_width=1, stroke_fill="white")
+                ink = "black" if said == shown else "red"
+                drawing.text((corner[0] + 3, corner[1] + 1), names[said - 1], fill=ink, stroke_width=1, stroke_fill="white")
     x = GAP
     for number, name in enumerate(("background", *names)):
         y = paper.height - HEAD + 2
@@ -107,8 +108,9 @@ def page(run: Run, folders: dict[str, Path], found: dict[str, dict[str, Judged]]
         stream = io.BytesIO()
         drawn.save(stream, format="PNG")
         picture = f'<img alt="pictures of {esc(split)}" src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}">'
-        body += tag("h2", esc(split)) + note(f"From the picture with the fewest errors of {next(iter(found[split]))} to that with the most, evenly spaced. "
-                                             "Numbers or names in a corner: the class of the whole picture, red where it is wrong.") + picture
+        said = (f"From the picture with the fewest errors of {next(iter(found[split]))} to that with the most, evenly spaced. "
+                "Numbers or names in a corner: the class of the whole picture, red where it is wrong.")
+        body += tag("h2", esc(split)) + note(said) + picture
         body += "".join(_confusions(title, one, run.recipe.config.classes) for title, one in found[split].items() if one.confusions is not None)
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{meta}{tag("title", esc(name))}{tag("style", style)}</head>\n<body>{body}</body></html>\n'

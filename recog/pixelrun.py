@@ -39,7 +39,8 @@ def pictures_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
         for split in run.splits:
             pixels.write(out / split, found(split))
-        say(f"pictures: {sum(len(Pictures(out / split)) for split in run.splits)}, {channels} values a pixel, {len(names)} classes and the background")
+        count = sum(len(Pictures(out / split)) for split in run.splits)
+        say(f"pictures: {count}, {channels} values a pixel, {len(names)} classes and the background")
         return {split: digest_of([digest(file) for file in sorted((out / split).iterdir())]) for split in run.splits}
 
     settings = {"classes": list(names), "splits": run.splits, "recipe": recipe.digest()}
@@ -53,14 +54,16 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
 def beside_stage(run: Run, done: dict, device: torch.device) -> Planned:
     """Each network in a folder and a stage of its own, so that a change of one leaves the others as they are."""
-    folders = {network.name: _beside(run, network.name) for network in run.experiment.beside}
-    stages = {network.name: _stage(run, done, f"train {network.name}", folders[network.name] / "train", network) for network in run.experiment.beside}
+    stages = [_stage(run, done, f"train {network.name}", _beside(run, network.name) / "train", network) for network in run.experiment.beside]
 
     def work(out: Path) -> dict[str, Any]:
-        return {network.name: ledger.run(stages[network.name], lambda inside: _train(run, done, network, inside, folders[network.name] / "model", device),
-                                         run.again == "beside") for network in run.experiment.beside}
+        found = {}
+        for network, stage in zip(run.experiment.beside, stages):
+            found[network.name] = ledger.run(stage, lambda inside: _train(run, done, network, inside, inside.parent / "model", device),
+                                             run.again == "beside")
+        return found
 
-    return Stage("beside", run.folder / "beside", 1, {name: stage.key for name, stage in stages.items()}, {}), work
+    return Stage("beside", run.folder / "beside", 1, {stage.name: stage.key for stage in stages}, {}), work
 
 
 def _beside(run: Run, name: str) -> Path:
@@ -142,22 +145,22 @@ def score_stage(run: Run, done: dict, device: torch.device) -> Planned:
 def _table(run: Run, done: dict, trained: dict[str, Any], sizes: dict[str, int], scores: dict[str, Any]) -> str:
     variant = done["prepare"].get("variant")
     lines = [f"{run.recipe.name}, {run.name}" + (f" ({variant}: {run.recipe.facts(variant).description})" if variant else ""),
-             f"{'network':12} {'weights':>10} {'best of':>10} {'minutes':>8}"]
+             f"{'network':10} {'weights':>10} {'best of':>10} {'minutes':>8}"]
     for name, one in trained.items():
-        lines.append(f"{name:12} {sizes[name]:>10,} {one['best_epoch']:>4} of {one['epochs']:<3} {one['minutes']:>7.1f}")
+        lines.append(f"{name:10} {sizes[name]:>10,} {one['best_epoch']:>4} of {one['epochs']:<3} {one['minutes']:>7.1f}")
     units = [unit for unit in ("pixel", "picture") if any(unit in rates for each in scores.values() for rates in each.values())]
-    lines += ["", f"{'split':12} {'network':12}" + "".join(f"{unit + ' error %':>16} {'95 % interval':>16} {'errors':>18}" for unit in units)]
+    lines += ["", f"{'split':10} {'network':10}" + "".join(f"{unit + ' error %':>16} {'95 % interval':>14} {'errors':>16}" for unit in units)]
     for split, each in scores.items():
         for name, rates in each.items():
-            lines.append(f"{split:12} {name:12}" + "".join(_cells(rates.get(unit)) for unit in units))
+            lines.append(f"{split:10} {name:10}" + "".join(_cells(rates.get(unit)) for unit in units))
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _cells(f: dict[str, Any] | None) -> str:
     if f is None:
-        return f"{'-':>16} {'':16} {'':18}"
+        return f"{'-':>16} {'':14} {'':16}"
     interval = "-" if f["interval"] is None else "[{:.2f}, {:.2f}]".format(*(100 * end for end in f["interval"]))
-    return f"{100 * f['error_rate']:>16.2f} {interval:>16} {f['errors']:>8} / {f['tokens']:<7}"
+    return f"{100 * f['error_rate']:>16.2f} {interval:>14} {f['errors']:>6} / {f['tokens']:<7}"
 
 
 PLAN = {"prepare": prepare_stage, "pictures": pictures_stage, "train": train_stage, "beside": beside_stage, "score": score_stage}

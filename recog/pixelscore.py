@@ -31,8 +31,8 @@ class Judged:
         """Rates as fractions with 95 % intervals over pictures; and the pictures."""
         found = {}
         for unit, (errors, tokens) in self.errors.items():
-            found[unit] = {"error_rate": errors.sum() / tokens.sum(), "errors": int(errors.sum()), "tokens": int(tokens.sum()), "utterances": len(errors),
-                           "interval": bootstrap_interval(errors, tokens, resamples=RESAMPLES, seed=SEED)}
+            found[unit] = {"error_rate": float(errors.sum() / tokens.sum()), "errors": int(errors.sum()), "tokens": int(tokens.sum()),
+                           "utterances": len(errors), "interval": bootstrap_interval(errors, tokens, resamples=RESAMPLES, seed=SEED)}
         return found
 
 
@@ -64,7 +64,7 @@ def judged(model: Segmenter, pictures: Pictures, rule: str) -> Judged:
 
 
 class DevelopmentPictures:
-    """Called with a model, gives {"loss": nats a picture, "error": the share of pictures that are wrong, or of pixels where pictures have no class}."""
+    """Called with a model, gives {"loss": nats a picture, "error": the share of pictures that are wrong}; of pixels, where pictures have no class."""
 
     def __init__(self, pictures: Pictures, rule: str):
         self.pictures, self.rule = pictures, rule

@@ -39,7 +39,7 @@ class RecipeConfig:
 
     description: str
     data_licence: str                            # goes into every model trained here
-    medium: Literal["audio", "ink", "image", "text", "writing", "pixels"] = "audio"     # writing: ink that is to be written; pixels: each has a class
+    medium: Literal["audio", "ink", "image", "text", "writing", "pixels"] = "audio"     # writing: ink that is to be written; pixels: see pixels.py
     model: str = "ctc"                           # the model file used when none is named
     generated: bool = False                      # prepare makes the corpus itself, in the folder it is given
     dev: str = "dev"                             # the split that stops training

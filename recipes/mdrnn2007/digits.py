@@ -58,7 +58,8 @@ def _idx(path: Path, kind: int, dimensions: int) -> np.ndarray:
         raise DataError("is no idx file of " + ("pictures" if kind == IMAGES else "labels"), where=path)
     shape = struct.unpack(f">{dimensions}I", content[4:head])
     if len(content) - head != int(np.prod(shape, dtype=np.int64)):
-        raise DataError(f"has {len(content) - head} values where its head says {' x '.join(map(str, shape))}", where=path, hint="was it cut short?")
+        raise DataError(f"has {len(content) - head} values where its head says {' x '.join(map(str, shape))}", where=path,
+                        hint="was it cut short?")
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
 

