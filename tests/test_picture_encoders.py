@@ -105,7 +105,7 @@ def test_all_weights_learn(kind, shape):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]
     assert not [name for name, weight in model.named_parameters() if torch.equal(weight, first[name])]
 
 
