@@ -124,8 +124,8 @@ def normalized(image: Image, config: ScanFeatureConfig) -> tuple[np.ndarray, tup
     x, backs = image.pixels, []
     by = min(len(x) // (FINER * config.height), int((x.size / LARGE) ** 0.5))
     if by > 1:
-        x, back = _reduced(x, by)
-        backs.append(back)
+        x = normalize.reduced(x, by)
+        backs.append(lambda points: points * by)
     x = density(x) if config.contrast else (255 - x.astype(np.float32)) / 255
     x = normalize.without_specks(x) if config.specks else x
     if normalize.inked(x) is None:
@@ -159,13 +159,6 @@ def _scale(x: np.ndarray, config: ScanFeatureConfig) -> tuple[float, float, tupl
     pixel = max(pixel, 1 / normalize.LARGER)
     top = middle - pixel * config.height / 2
     return top, pixel, ((high - top) / pixel, (low - top) / pixel)
-
-
-def _reduced(pixels: np.ndarray, by: int) -> tuple[np.ndarray, Back]:
-    """Squares of pixels to their means; what is over at the ends is repeated to fill."""
-    pixels = np.pad(pixels, [(0, -n % by) for n in pixels.shape], mode="edge")
-    means = pixels.reshape(pixels.shape[0] // by, by, -1, by).mean((1, 3), dtype=np.float32)
-    return np.round(means).astype(np.uint8), lambda points: points * by
 
 
 def _within(values: np.ndarray, size: int) -> tuple[float, float]:

@@ -15,8 +15,9 @@ Box = tuple[int, int, int, int]          # left, top, right, bottom, in pixels; 
 
 INK = 0.3                                # what is as dark as this is part of a stroke
 STEEPEST = 0.35                          # slope of a line (tangent): beyond it, it is no slip of the hand
+SKEWED = 0.2                             # slope of a page (tangent)
 LEANING = 1.2                            # tangent of the furthest slant
-ROWS = 64                                # rows to which a picture is reduced to find its slope and slant
+ROWS, PAGE_ROWS = 64, 512                # rows to which a line or a page is reduced to find its slope and slant
 CORE = 0.6                               # share of the crossings of the busiest row that a row of small letters has
 EVEN = 0.05                              # deviation by which crossings are evened out over rows, in heights of the ink
 LOWEST = 1 / 6                           # share of the ink's height that small letters have at least
@@ -24,9 +25,17 @@ SHORT = 1.5                              # heights: ink that is not wider says t
 LARGER = 4.0                             # times; nothing is enlarged further
 
 
+def reduced(pixels: np.ndarray, by: int) -> np.ndarray:
+    """uint8 [H, W]: squares of `by` x `by` pixels to their means; what is over at the right and below is repeated to fill."""
+    pixels = np.pad(pixels, [(0, -n % by) for n in pixels.shape], mode="edge")
+    means = pixels.reshape(pixels.shape[0] // by, by, -1, by).mean((1, 3), dtype=np.float32)
+    return np.round(means).astype(np.uint8)
+
+
 def inked(x: np.ndarray) -> Box | None:
-    """The box around all that is ink; None if there is none."""
-    rows, columns = np.flatnonzero((x > INK).any(1)), np.flatnonzero((x > INK).any(0))
+    """The box around all that is ink (or True); None if there is none."""
+    ink = x > INK
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else None
 
 
@@ -52,16 +61,25 @@ def _cuts(ink: np.ndarray) -> np.ndarray:
 
 
 def slope(x: np.ndarray) -> float:
-    """The tangent by which the line falls (y grows downwards): where rows, moved along with it, are most unlike each other (Postl 1986)."""
-    from ..kernels.shear import sheared_sums
-
+    """The tangent by which a line falls (y grows downwards): where rows, moved along with it, are most unlike each other (Postl 1986)."""
     box = inked(x)
     if box is None or box[2] - box[0] < 2 * (box[3] - box[1]):
         return 0.0                                             # too short a line to tell
-    small, down, across = _reduced(x, box, wide=4)
+    return _steepness(x, box, ROWS, min(STEEPEST, 1.2 * (box[3] - box[1]) / (box[2] - box[0])))
+
+
+def page_slope(x: np.ndarray) -> float:
+    """The same for a page of several lines that fall together."""
+    box = inked(x)
+    return 0.0 if box is None else _steepness(x, box, PAGE_ROWS, SKEWED)
+
+
+def _steepness(x: np.ndarray, box: Box, rows: int, most: float) -> float:
+    from ..kernels.shear import sheared_sums
+
+    small, down, across = _reduced(x, box, rows, wide=4)
     places = (np.arange(small.shape[1]) - (small.shape[1] - 1) / 2) * across / down
-    most = min(STEEPEST, 1.2 * small.shape[0] / (small.shape[1] * across / down))
-    reach = int(most * places[-1] * 1.1) + 3
+    reach = int(most * places[-1]) + 3
     return _sharpest(lambda tangents: sheared_sums(small.T, -tangents[:, None] * places, reach), most)
 
 
@@ -75,10 +93,10 @@ def slant(x: np.ndarray) -> float:
     box = inked(x)
     if box is None:
         return 0.0
-    small, _, _ = _reduced(x, box, wide=1)
+    small, _, _ = _reduced(x, box, ROWS, wide=1)
     edges = np.abs(np.diff(small, axis=1, prepend=0, append=0))
     places = np.arange(len(edges)) - (len(edges) - 1) / 2
-    reach = int(LEANING * 1.1 * places[-1]) + 3
+    reach = int(LEANING * places[-1]) + 3
     return _sharpest(lambda tangents: sheared_sums(edges, tangents[:, None] * places, reach), LEANING)
 
 
@@ -94,10 +112,10 @@ def _sharpest(sums: Callable[[np.ndarray], np.ndarray], most: float) -> float:
     return tangent
 
 
-def _reduced(x: np.ndarray, box: Box, wide: int) -> tuple[np.ndarray, int, int]:
-    """The ink in its box with about `ROWS` rows, pixels `wide` times as wide as high; and how many rows and columns went into each."""
+def _reduced(x: np.ndarray, box: Box, rows: int, wide: int) -> tuple[np.ndarray, int, int]:
+    """The ink in its box with about so many rows, pixels `wide` times as wide as high; and how many rows and columns went into each."""
     left, top, right, bottom = box
-    down = max(1, (bottom - top) // ROWS)
+    down = max(1, (bottom - top) // rows)
     across = down * wide
     part = x[top:bottom, left:right]
     part = np.pad(part, [(0, -n % by) for n, by in zip(part.shape, (down, across))])
