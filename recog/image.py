@@ -11,7 +11,7 @@ import threading
 import warnings
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Iterator
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _opened(path: Path) -> Iterator[pillow.Image]:
     if not is_image(path):
         raise DataError("is not a picture that recog can read", where=path, hint="PNG, JPEG, TIFF, BMP, GIF, WebP and PGM are read")
     try:
-        with _quiet(path), pillow.open(path, formats=FORMATS) as picture:
+        with path.open("rb") as stream, _quiet(stream), pillow.open(stream, formats=FORMATS) as picture:     # by name, Pillow maps TIFFs and turns them wrongly
             _check_size(picture)
             yield picture
     except DataError as error:
@@ -112,15 +112,15 @@ def _opened(path: Path) -> Iterator[pillow.Image]:
 
 
 @contextmanager
-def _quiet(path: Path) -> Iterator[None]:
+def _quiet(stream: BinaryIO) -> Iterator[None]:
     """Pillow's warnings and log are not for users, nor what libtiff prints: what is wrong is said in one line, once."""
     log, nowhere = logging.getLogger("PIL"), logging.NullHandler()
     with _QUIET, warnings.catch_warnings():                # filters and standard error are the whole process's: one file at a time
         warnings.simplefilter("ignore")
         log.addHandler(nowhere)
         try:
-            with open(path, "rb") as stream:
-                tiff = stream.read(4) in _TIFF
+            tiff = stream.read(4) in _TIFF
+            stream.seek(0)
             with _muted() if tiff else nullcontext():
                 yield
         finally:

@@ -14,7 +14,6 @@ from .normalize import inked, reduced, without_specks
 LARGE = 3_000_000                        # pixels; a larger image is reduced first
 SMALLEST = 10, 4                         # pixels: height and width with which a letter can be told from another
 MARGIN = 0.1                             # usual heights, around the ink of a line
-INSIDE = 0.5                             # usual heights from the middle of a line: what comes in from outside the box and gets nearer is of this line too
 SOFT = 2                                 # pixels around a stroke that are grey
 
 
@@ -47,33 +46,32 @@ def oddity(image: Image, lines: bool = False) -> Oddity | None:
 def lines_of(image: Image) -> list[Box]:
     """Boxes of whole pixels around the lines, from the top down, with a small margin; they may overlap. None where there is no ink."""
     x, by = _ink(image.pixels)
+    return [] if inked(x) is None else _boxes(divided(x), by, image.pixels.shape)
+
+
+def line_images(image: Image) -> list[tuple[Box, Image]]:
+    """The same, each with its part of the image, in which what other lines have in the box is covered with paper."""
+    x, by = _ink(image.pixels)
     if inked(x) is None:
         return []
-    found, (height, width) = divided(x), image.pixels.shape
-    margin = MARGIN * found.usual
-    boxes = []
+    found, light = divided(x), _light(image.pixels)
+    parts = []
+    for number, (left, top, right, bottom) in enumerate(_boxes(found, by, image.pixels.shape)):
+        place = slice(top, bottom), slice(left, right)
+        owners = found.owners[top // by:-(-bottom // by), left // by:-(-right // by)].repeat(by, 0).repeat(by, 1)
+        owners = owners[top % by:, left % by:][:bottom - top, :right - left]
+        hidden = _around(owners >= 0, owners != number, SOFT) & ~_around(owners >= 0, owners == number, 1)
+        parts.append((Box(left, top, right, bottom), Image(np.where(hidden, light[place], image.pixels[place]))))
+    return parts
+
+
+def _boxes(found: Lines, by: int, shape: tuple[int, int]) -> list[Box]:
+    margin, boxes = MARGIN * found.usual, []
     for number in range(len(found.middles)):
         left, top, right, bottom = inked(found.owners == number)
         boxes.append(Box(max(0, int((left - margin) * by)), max(0, int((top - margin) * by)),
-                         min(width, int(np.ceil((right + margin) * by))), min(height, int(np.ceil((bottom + margin) * by)))))
+                         min(shape[1], int(np.ceil((right + margin) * by))), min(shape[0], int(np.ceil((bottom + margin) * by)))))
     return boxes
-
-
-def cut(image: Image, line: Box) -> Image:
-    """The part of an image in the box of a line: of the lines that are there, that which fills it most; others are covered with paper."""
-    left, top, right, bottom = (int(n) for n in line)
-    part = image.pixels[top:bottom, left:right]
-    x, by = _ink(part)
-    if part.shape == image.pixels.shape or inked(x) is None:
-        return Image(part)
-    found = divided(x)
-    main = max(range(len(found.middles)), key=lambda number: _area(inked(found.owners == number)))
-    strange = (found.owners >= 0) & (found.owners != main) | _coming_in(found, main, above=top > 0, below=bottom < image.pixels.shape[0])
-    return Image(_covered(part, _enlarged(strange, by, part.shape), _enlarged((found.owners == main) & ~strange, by, part.shape)))
-
-
-def _area(box: tuple[int, int, int, int] | None) -> int:
-    return 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _ink(pixels: np.ndarray) -> tuple[np.ndarray, int]:
@@ -82,34 +80,15 @@ def _ink(pixels: np.ndarray) -> tuple[np.ndarray, int]:
     return without_specks(density(reduced(pixels, by) if by > 1 else pixels)), max(1, by)
 
 
-def _coming_in(found: Lines, main: int, above: bool, below: bool) -> np.ndarray:
-    """Pieces of the main line that touch the upper or lower edge and do not reach its middle: ends of other lines' letters."""
-    from scipy.ndimage import label
-
-    own = found.owners == main
-    pieces, count = label(own, np.ones((3, 3)))
-    rows, columns = np.nonzero(own)
-    off = np.abs(rows - found.slope * (columns - own.shape[1] / 2) - found.middles[main])
-    reach = np.full(count + 1, np.inf)
-    np.minimum.at(reach, pieces[rows, columns], off)
-    touching = np.zeros(count + 1, bool)
-    touching[pieces[[0] * above + [-1] * below].ravel()] = True
-    touching[0] = False
-    return (touching & (reach > INSIDE * found.usual))[pieces]
-
-
-def _enlarged(mask: np.ndarray, by: int, shape: tuple[int, int]) -> np.ndarray:
-    return mask.repeat(by, 0).repeat(by, 1)[:shape[0], :shape[1]]
-
-
-def _covered(pixels: np.ndarray, strange: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Pixels with paper over what is strange and its soft edges, but for what is own."""
-    from scipy.ndimage import binary_dilation
-
-    if not strange.any():
-        return pixels
-    around = np.ones((2 * SOFT + 1, 2 * SOFT + 1))
-    hidden = binary_dilation(strange, around) & ~binary_dilation(own, around[:3, :3])
+def _light(pixels: np.ndarray) -> np.ndarray:
+    """What the paper would be at each place, uint8 [H, W]."""
     gray = pixels.astype(np.float32)
     light = 255 - paper(255 - gray) if white_on_black(gray) else paper(gray)
-    return np.where(hidden, np.clip(np.round(light), 0, 255), pixels).astype(np.uint8)
+    return np.clip(np.round(light), 0, 255).astype(np.uint8)
+
+
+def _around(ink: np.ndarray, chosen: np.ndarray, pixels: int) -> np.ndarray:
+    """What is chosen of the ink, and so many pixels around it."""
+    from scipy.ndimage import binary_dilation
+
+    return binary_dilation(ink & chosen, np.ones((2 * pixels + 1, 2 * pixels + 1)))
