@@ -137,7 +137,8 @@ def upright(x: np.ndarray, tangent: float) -> tuple[np.ndarray, Back]:
     H, W = x.shape
     middle, room = H / 2, int(np.ceil(abs(tangent) * H / 2))
     # the new point (y, x) shows the old one (y, x - room - tangent (y - middle)); pixels' middles are at halves
-    sheared = affine_transform(x, np.array([[1, 0], [-tangent, 1]]), (0, tangent * (middle - 0.5) - room), (H, W + 2 * room), order=1)
+    sheared = affine_transform(x, np.array([[1, 0], [-tangent, 1]]), (0, tangent * (middle - 0.5) - room), (H, W + 2 * room), order=1,
+                               mode="grid-constant")
 
     def back(points: np.ndarray) -> np.ndarray:
         return np.column_stack([points[:, 0] - room - tangent * (points[:, 1] - middle), points[:, 1]])
