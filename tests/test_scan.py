@@ -12,7 +12,7 @@ from oracles import close
 from scans import drawn
 
 from recog.errors import DataError
-from recog.kernels.shear import sheared_sums
+from recog.kernels.shear import sheared, sheared_sums
 from recog.scan import contrast, normalize
 from recog.scan.features import ScanFeatureConfig, extract, normalized, views
 from recog.scan.warp import ScanWarpConfig, elastic, pressed, sampled, smooth_noise, warped
@@ -97,15 +97,16 @@ def test_specks_go_and_dots_stay():
 def test_sheared_sums_against_loops():
     rng = np.random.default_rng(0)
     x, moves = rng.random((5, 9)).astype(np.float32), rng.uniform(-6, 6, (4, 5))
-    expected = np.zeros((4, 9 + 2 * 7))
+    expected = np.zeros((4, 5, 9 + 2 * 7))
     for k in range(4):
         for y in range(5):
             for c in range(9):
                 at = c + 7 + moves[k, y]
                 low = math.floor(at)
-                expected[k, low] += float(x[y, c]) * (1 - (at - low))
-                expected[k, low + 1] += float(x[y, c]) * (at - low)
-    close("sums of sheared rows", sheared_sums(x, moves, 7), expected, 1e-6)
+                expected[k, y, low] += float(x[y, c]) * (1 - (at - low))
+                expected[k, y, low + 1] += float(x[y, c]) * (at - low)
+    close("sheared rows", np.array([sheared(x, m, 7) for m in moves]), expected, 1e-6)
+    close("sums of sheared rows", sheared_sums(x, moves, 7), expected.sum(1), 1e-6)
 
 
 @few
