@@ -98,7 +98,8 @@ def _opened(path: Path) -> Iterator[pillow.Image]:
     if not is_image(path):
         raise DataError("is not a picture that recog can read", where=path, hint="PNG, JPEG, TIFF, BMP, GIF, WebP and PGM are read")
     try:
-        with path.open("rb") as stream, _quiet(stream), pillow.open(stream, formats=FORMATS) as picture:     # by name, Pillow maps TIFFs and turns them wrongly
+        # not by name: Pillow would map some TIFFs into memory, and those it turns wrongly
+        with path.open("rb") as stream, _quiet(stream), pillow.open(stream, formats=FORMATS) as picture:
             _check_size(picture)
             yield picture
     except DataError as error:

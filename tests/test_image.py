@@ -116,8 +116,8 @@ def tiff(values, bits, white_is_0=False, order="<", kind=1):
         data = b"".join(np.packbits(np.array([[int(c) for c in f"{v:0{bits}b}"] for v in row])).tobytes() for row in values)
     tags = [(256, 3, W), (257, 3, H), (258, 3, bits), (259, 3, 1), (262, 3, 0 if white_is_0 else 1), (273, 4, 8), (277, 3, 1), (278, 3, H),
             (279, 4, len(data)), (339, 3, kind)]
-    entries = b"".join(struct.pack(order + "HHI", tag, type, 1) + (struct.pack(order + "HH", value, 0) if type == 3 else struct.pack(order + "I", value))
-                       for tag, type, value in tags)
+    forms = {3: "HHIHxx", 4: "HHII"}
+    entries = b"".join(struct.pack(order + forms[type], tag, type, 1, value) for tag, type, value in tags)
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8 + len(data) + len(data) % 2)
     return head + data + b"\0" * (len(data) % 2) + struct.pack(order + "H", len(tags)) + entries + b"\0" * 4
 

@@ -1,4 +1,4 @@
-"""Sums over the rows of a picture at many shears, compiled."""
+"""Pictures sheared, and the sums over their rows at many shears, compiled."""
 
 from __future__ import annotations
 
@@ -7,20 +7,36 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def sheared_sums(x, moves, reach):
-    """Sums [K, W + 2 * reach] over the rows of x [H, W], each first moved to the right by moves [K, H] columns, parts of columns too.
+def sheared(x, moves, reach):
+    """The rows of x [H, W], float32, moved to the right by moves [H] columns, parts of columns too: [H, W + 2 * reach].
 
     No move may be larger than `reach` - 1 either way.
     """
     H, W = x.shape
+    new = np.zeros((H, W + 2 * reach), np.float32)
+    for y in range(H):
+        _add(new[y], x[y], moves[y] + reach)
+    return new
+
+
+@njit(cache=True, nogil=True)
+def sheared_sums(x, moves, reach):
+    """Sums over the rows of x [H, W], sheared by each of moves [K, H] as `sheared` does: [K, W + 2 * reach]."""
+    H, W = x.shape
     sums = np.zeros((len(moves), W + 2 * reach), np.float32)
     for k in range(len(moves)):
         for y in range(H):
-            first = int(np.floor(moves[k, y]))
-            part = np.float32(moves[k, y] - first)
-            here, next = sums[k, reach + first:], sums[k, reach + first + 1:]
-            for c in range(W):
-                here[c] += (1 - part) * x[y, c]
-            for c in range(W):
-                next[c] += part * x[y, c]
+            _add(sums[k], x[y], moves[k, y] + reach)
     return sums
+
+
+@njit(cache=True, nogil=True)
+def _add(row, values, at):
+    """Adds values [W] to a row from place `at` on; between places, to both by their nearness."""
+    first = int(np.floor(at))
+    part = np.float32(at - first)
+    here, next = row[first:], row[first + 1:]
+    for c in range(len(values)):
+        here[c] += (1 - part) * values[c]
+    for c in range(len(values)):
+        next[c] += part * values[c]

@@ -12,8 +12,8 @@ ACROSS = 16                              # pixels of a square that are looked at
 BRIGHT, AGREED = 192, 0.1                # paper that is brighter is not black; nor is it if that is not what most squares say
 PAPER = 80                               # percentile of a square's pixels that is paper: most of it is, and noise goes both ways
 FAINTEST = 0.06                          # share by which the faintest stroke is darker than its paper
-SURE, LIKELY, UNSURE = 8.0, 6.0, 3.0     # deviations of the paper's noise: writing has some beyond the first; ink lies beyond the second; below the last, paper
-TRACE = 0.1                              # share of a full stroke's darkness that is no ink: the other side shining through, edges of JPEG's squares
+SURE, LIKELY, UNSURE = 8.0, 6.0, 3.0     # deviations of the paper's noise: beyond them lie some strokes of any writing, strokes, ink
+TRACE = 0.1                              # share of a full stroke's darkness that is no ink: the other side shining through, JPEG's squares
 ENOUGH = 50_000                          # pixels from which levels are told
 
 
@@ -38,7 +38,7 @@ def darkness(gray: np.ndarray) -> np.ndarray:
 
 
 def paper(gray: np.ndarray) -> np.ndarray:
-    """How bright the paper is at each place: the upper end of the greys of a square, where most of a square is not ink, and evenly in between."""
+    """How bright the paper is at each place: the upper end of the greys of a square, of which most is not ink, and evenly in between."""
     from scipy.ndimage import grey_closing
 
     levels = np.percentile(_squares(gray), PAPER, axis=-1)

@@ -70,7 +70,7 @@ class Places:
     """Where frames lie in the image that they were taken from. Places among frames may have parts: 2.5 is the middle of frame 2."""
 
     def __init__(self, frames: np.ndarray, rows: tuple[float, float], backs: Sequence[Back], size: tuple[int, int]):
-        """frames [T, height]; rows: of the frames, between which small letters lie; backs: the way to the image, step by step; size: its (H, W)."""
+        """frames [T, height]; rows: between which small letters lie in them; backs: the way to the image, step by step; size: its (H, W)."""
         ink = frames > 255 * normalize.INK
         self._tops, self._bottoms = ink.argmax(1), np.where(ink.any(1), frames.shape[1] - ink[:, ::-1].argmax(1), 0)
         self._rows, self._backs, self._size = rows, backs, size
@@ -102,7 +102,7 @@ class Places:
 
 
 def extract(image: Image, config: ScanFeatureConfig) -> tuple[np.ndarray, Places]:
-    """Frames, uint8 [T, height], 0 paper to 255 ink; and where they lie. Raises DataError when there is no ink, or too much of it for one line."""
+    """Frames, uint8 [T, height], 0 paper to 255 ink; and where they lie. Raises DataError when there is no ink, or a line without end."""
     line, rows, backs = normalized(image, config)
     frames = _frames(line)
     return frames, Places(frames, rows, backs, image.pixels.shape)
@@ -130,7 +130,8 @@ def normalized(image: Image, config: ScanFeatureConfig) -> tuple[np.ndarray, tup
     x = normalize.without_specks(x) if config.specks else x
     if normalize.inked(x) is None:
         raise DataError("is empty: no ink was found")
-    for wanted, tangent, straightened in ((config.slope, normalize.slope, normalize.leveled), (config.slant, normalize.slant, normalize.upright)):
+    for wanted, tangent, straightened in ((config.slope, normalize.slope, normalize.leveled),
+                                          (config.slant, normalize.slant, normalize.upright)):
         if wanted:
             x, back = straightened(x, tangent(x))
             backs.append(back)
@@ -138,7 +139,8 @@ def normalized(image: Image, config: ScanFeatureConfig) -> tuple[np.ndarray, tup
     left, _, right, _ = normalize.inked(x)
     columns = int(np.ceil((right - left) / pixel)) + 2 * config.margin
     if columns > MOST_COLUMNS:
-        raise DataError(f"is too long for one line: {columns:,} columns at the height of {config.height} pixels", hint=f"{MOST_COLUMNS:,} can be read")
+        raise DataError(f"is too long for one line: {columns:,} columns at the height of {config.height} pixels",
+                        hint=f"{MOST_COLUMNS:,} can be read")
     x, back = normalize.resized(x, left - config.margin * pixel, top, pixel, (config.height, columns))
     return x, rows, [*backs, back][::-1]
 

@@ -13,6 +13,7 @@ from .normalize import inked, reduced, without_specks
 
 LARGE = 3_000_000                        # pixels; a larger image is reduced first
 SMALLEST = 10, 4                         # pixels: height and width with which a letter can be told from another
+COLUMN = 3.0                             # height of the ink over its width that no page has, but a line that stands upright
 MARGIN = 0.1                             # usual heights, around the ink of a line
 SOFT = 2                                 # pixels around a stroke that are grey
 
@@ -28,18 +29,19 @@ def oddity(image: Image, lines: bool = False) -> Oddity | None:
     """What is odd about an image that should be one line; with `lines`, about one that may be a page of them. None: nothing."""
     height, width = image.pixels.shape
     if height < SMALLEST[0] or width < SMALLEST[1]:
-        return Oddity(f"is too small to read: {width} x {height} pixels", f"scan it larger: a line should be at least {SMALLEST[0]} pixels high, better 60")
+        return Oddity(f"is too small to read: {width} x {height} pixels",
+                      f"scan it larger: a line should be at least {SMALLEST[0]} pixels high, better 60")
     x, _ = _ink(image.pixels)
     box = inked(x)
     if box is None:
         return Oddity("is empty: no ink was found", "is the writing too faint, or is it the wrong file?")
     if lines:
         return None
-    count, (left, top, right, bottom) = len(divided(x).middles), box
+    count, taller = len(divided(x).middles), (box[3] - box[1]) / (box[2] - box[0])
+    if height > width and taller > (1 if count == 1 else COLUMN):
+        return Oddity("is taller than wide, as no line of writing is", "turn it by 90 degrees; or --lines, if it is a page of short lines")
     if count > 1:
         return Oddity(f"looks like a page of {count} lines", "--lines reads them one by one")
-    if height > width and bottom - top > right - left:
-        return Oddity("is taller than wide, as no line of writing is", "turn it by 90 degrees, or cut the line out")
     return None
 
 

@@ -85,7 +85,8 @@ def _middles(profile: np.ndarray, first: int, centers: np.ndarray, pieces: _Piec
     while len(peaks) > 1:
         valleys = np.array([profile[a:b].min() for a, b in zip(peaks, peaks[1:])]) / np.minimum(profile[peaks[:-1]], profile[peaks[1:]])
         nearest = np.abs(centers[:, None] - (peaks + first)).argmin(1)
-        fit = np.min([np.diff(peaks) / (NEAREST * pieces.usual), VALLEY / np.maximum(valleys, 1e-9), _beside(pieces, nearest, len(peaks)) / BESIDE], axis=0)
+        fit = np.minimum(np.diff(peaks) / (NEAREST * pieces.usual), VALLEY / np.maximum(valleys, 1e-9))
+        fit = np.minimum(fit, _beside(pieces, nearest, len(peaks)) / BESIDE)
         upper = int(fit.argmin())
         if fit[upper] >= 1:
             break

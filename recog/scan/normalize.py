@@ -130,19 +130,17 @@ def leveled(x: np.ndarray, tangent: float) -> tuple[np.ndarray, Back]:
 
 def upright(x: np.ndarray, tangent: float) -> tuple[np.ndarray, Back]:
     """Rows moved to the sides until letters that lean to the right by `tangent` stand. Nothing is cut off."""
-    from scipy.ndimage import affine_transform
+    from ..kernels.shear import sheared
 
     if not tangent:
         return x, lambda points: points
-    H, W = x.shape
-    middle, room = H / 2, int(np.ceil(abs(tangent) * H / 2))
-    # the new point (y, x) shows the old one (y, x - room - tangent (y - middle)); pixels' middles are at halves
-    sheared = affine_transform(x, np.array([[1, 0], [-tangent, 1]]), (0, tangent * (middle - 0.5) - room), (H, W + 2 * room), order=1)
+    middle, room = len(x) / 2, int(np.ceil(abs(tangent) * len(x) / 2)) + 1
+    moves = tangent * (np.arange(len(x)) + 0.5 - middle)
 
     def back(points: np.ndarray) -> np.ndarray:
         return np.column_stack([points[:, 0] - room - tangent * (points[:, 1] - middle), points[:, 1]])
 
-    return sheared, back
+    return sheared(np.ascontiguousarray(x), moves, room), back
 
 
 def core(x: np.ndarray) -> tuple[float, float]:

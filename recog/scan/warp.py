@@ -61,8 +61,8 @@ def warped(x: np.ndarray, config: ScanWarpConfig, rng: np.random.Generator) -> n
 
 
 def elastic(x: np.ndarray, sigma: float, alpha: float, rng: np.random.Generator) -> np.ndarray:
-    """A picture [H, W] with every place moved, across and along: by even noise from -1 to 1, smoothed by a Gaussian of deviation `sigma` pixels,
-    times `alpha`. What comes from outside is 0."""
+    """A picture [H, W] with every place moved, across and along: by even noise from -1 to 1 for each pixel, smoothed by a Gaussian of deviation
+    `sigma` pixels, times `alpha`. What comes from outside is 0."""
     deviation = alpha / (sigma * np.sqrt(12 * np.pi))       # of that noise: sqrt(1/3), times the root of the sum of the Gaussian's squares
     moves = smooth_noise((2, *x.shape), sigma, rng) * np.float32(deviation)
     rows, columns = np.indices(x.shape, np.float32)
@@ -72,7 +72,7 @@ def elastic(x: np.ndarray, sigma: float, alpha: float, rng: np.random.Generator)
 def smooth_noise(shape: tuple[int, int, int], sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Fields [N, H, W] of mean 0 and deviation 1 at every place, float32: white noise, smoothed by a Gaussian of deviation `sigma` pixels.
 
-    The noise lies on a grid of step `sigma`: a Gaussian cannot tell it from finer noise (to a part in 10^4), and it costs 1 / sigma^2 of the time.
+    The noise lies on a grid of step `sigma`: a Gaussian cannot tell it from finer noise (to a part in 10^4), at 1 / sigma^2 of the cost.
     """
     step = max(1.0, sigma)
     down, along = (_kernels(n, sigma, step) for n in shape[1:])
@@ -103,4 +103,4 @@ def sampled(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Values of x [H, W] at these places, between pixels' values by lines; 0 outside."""
     from scipy.ndimage import map_coordinates
 
-    return map_coordinates(x, (rows, columns), order=1, mode="constant", prefilter=False)
+    return map_coordinates(x, (rows, columns), order=1, mode="grid-constant", prefilter=False)
