@@ -43,13 +43,14 @@ def sort(height, width, left, n, bases, real, runs):
 
 @njit(**options)
 def take(x, left, bases, runs, found):
-    """found [P, D or more]: the rows of x in their order, zeros for the padding."""
+    """found [P, D + 1]: the rows of x in their order and a 1; zeros for the padding."""
     D, step = x.shape[1], -1 if left else 1
     for begin, end, more, at, within in runs:
         for s in range(begin, end):
             p = bases[s] + more
             for k in range(D):
                 found[p, k] = x[at, k] if within else ZERO
+            found[p, D] = ONE if within else ZERO
             at += step
 
 
@@ -123,8 +124,8 @@ class Diagonals:
         return x.flatten(0, 2)[self.places].numpy()
 
     def rows(self, x: Tensor) -> Tensor:
-        """x [B, H, W, D] as [positions, D]."""
-        found = x.new_empty(len(self.real), x.shape[3])
+        """x [B, H, W, D] as [positions, D + 1], with a 1 at the end of each row, for biases; zeros in the padding."""
+        found = x.new_empty(len(self.real), x.shape[3] + 1)
         take(self._of(x), self.left, self.bases, self.runs, found.numpy())
         return found
 

@@ -30,7 +30,7 @@ def forward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Te
         kept = []
         for directions, first, last in parts[begin:end]:
             way, of = Diagonals(x, n, directions[0] in (1, 2), first, last), list(directions)
-            z = torch.addmm(bias[of].flatten()[:, None], weight_ih[of].flatten(0, 1), way.rows(x).t())
+            z = torch.cat([weight_ih[of], bias[of][..., None]], 2).flatten(0, 1) @ way.rows(x).t()
             cells, h = z.new_empty(len(of) * units, z.shape[1]), z.new_empty(len(of) * units, z.shape[1])
             for k, *arrays in zip(directions, *(each.chunk(len(of)) for each in (z, cells, h))):
                 _forward(way, k >= 2, weight_hh[k], peepholes[k], stable, *arrays)
@@ -48,7 +48,7 @@ def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, peephol
 
     def run(begin: int, end: int) -> tuple[Tensor | None, list[Tensor]]:
         dx, totals = torch.zeros_like(x) if wanted else None, [torch.zeros_like(each) for each in (weight_ih, weight_hh, peepholes)]
-        totals.insert(2, weight_ih.new_zeros(weight_ih.shape[:2]))
+        totals.insert(2, weight_ih.new_zeros(weight_ih.shape[:2]))                       # of the bias
         for (directions, first, last), z, cells, h in zip(parts[begin:end], *(kept[3 * begin + i:3 * end:3] for i in range(3))):
             way, of = Diagonals(x, n, directions[0] in (1, 2), first, last), list(directions)
             dz, above = torch.empty_like(z), torch.empty_like(h)
@@ -58,8 +58,9 @@ def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, peephol
                     total[k] += found
             if wanted:
                 way.add(weight_ih[of].flatten(0, 1).t() @ dz, dx)
-            totals[0][of] += (way.rows(x).t() @ dz.t()).t().unflatten(0, (len(of), -1))
-            totals[2][of] += dz.sum(1).view(len(of), -1)
+            given = (way.rows(x).t() @ dz.t()).t().unflatten(0, (len(of), -1))
+            totals[0][of] += given[..., :-1]
+            totals[2][of] += given[..., -1]
         return dx, totals
 
     runs = at_once(run, *shares(len(parts), 1))
@@ -74,10 +75,10 @@ def _forward(way: Diagonals, against: bool, weight_hh: Tensor, peepholes: Tensor
     if len(h) <= FEW:
         forward_all(steps, way.move(against), stable, z.numpy(), weight_hh.numpy(), *arrays)
     else:
-        rows = z.numpy()
+        gates, move = z.numpy(), way.move(against)
         for begin, end, slot, *_ in steps.tolist():
             z[:, begin:end].addmm_(weight_hh, h_before[:, slot:slot + end - begin])
-            forward_step(begin, end, slot, way.move(against), stable, rows, *arrays)
+            forward_step(begin, end, slot, move, stable, gates, *arrays)
 
 
 def _backward(way: Diagonals, against: bool, weight_hh: Tensor, peepholes: Tensor, stable: bool, z: Tensor, cells: Tensor, h: Tensor,
