@@ -111,13 +111,13 @@ def lines_of_image(loaded: LoadedModel, page: Image, source: str, lines: bool) -
     if odd := layout.oddity(page, lines):
         raise DataError(odd.what, where=source, hint=odd.hint)
     height, width = page.pixels.shape
-    for box in layout.lines_of(page) if lines else [Box(0, 0, width, height)]:
-        yield line_of_image(loaded, page, box)
+    for box, seen in layout.line_images(page) if lines else [(Box(0, 0, width, height), page)]:
+        yield line_of_image(loaded, seen, box, (width, height))
 
 
-def line_of_image(loaded: LoadedModel, page: Image, line: Box) -> Piece:
+def line_of_image(loaded: LoadedModel, seen: Image, line: Box, size: tuple[int, int]) -> Piece:
+    """seen: the line, which lies at `line` in an image of this width and height."""
     config, per_row = loaded.config.features, loaded.config.features.stack * loaded.model.encoder.subsampling
-    seen = layout.cut(page, line)
     frames, places = scan.extract(seen, config)
 
     def box(first: float, end: float) -> Box:
@@ -127,6 +127,5 @@ def line_of_image(loaded: LoadedModel, page: Image, line: Box) -> Piece:
     def where(row: float) -> float:
         return line.left + places.column(min(row * per_row, len(frames)))
 
-    height, width = page.pixels.shape
     others = tuple(_finished(scan.extract(seen, model.config.features)[0], model) for model in loaded.members)
-    return Piece(_finished(frames, loaded), where, where, Area((width, height), line, box), others)
+    return Piece(_finished(frames, loaded), where, where, Area(size, line, box), others)
