@@ -14,16 +14,16 @@ def table() -> str:
     rows = []
     for path in sorted((ROOT / "recipes").glob("*/RESULTS.md")):
         default = tomllib.loads((path.parent / "recipe.toml").read_text(encoding="utf-8")).get("model", "ctc")
-        newest: tuple[tuple[str, str], list[str]] = ("", ""), []             # a run (its name and training), its rows
+        newest: tuple[str, dict[tuple[str, str], str]] = "", {}             # a run's name, its rows by split and decoder
         for line in path.read_text(encoding="utf-8").splitlines():
             cells = [cell.strip() for cell in line.strip("|").split(" | ")]
             if line.startswith("| 2") and f"--model {default} " in cells[-1].replace("`", " "):
                 _, model, weights, split, decoder, error, training, _, _ = cells
-                if newest[0] != (model, training):
-                    newest = (model, training), []
-                newest[1].append(f"| [{path.parent.name}](recipes/{path.parent.name}/RESULTS.md) | {model} | {weights} | {split} | "
-                                 f"{decoder} | {error} | {training} |\n")
-        rows += newest[1]
+                if newest[0] != model or (split, decoder) in newest[1]:     # recorded anew
+                    newest = model, {}
+                newest[1][split, decoder] = (f"| [{path.parent.name}](recipes/{path.parent.name}/RESULTS.md) | {model} | {weights} | {split} | "
+                                             f"{decoder} | {error} | {training} |\n")
+        rows += newest[1].values()
     head = "| recipe | model | weights | split | decoder | error, % | training |\n|---|---|---:|---|---|---|---|\n"
     return head + "".join(rows) if rows else "See `RESULTS.md` in each folder of `recipes/`.\n"
 
