@@ -19,6 +19,7 @@ from .config import plain
 from .errors import ConfigError, DataError, RecogError
 from .files import digest, remove, write_text, writing
 from .ledger import Stage, say
+from .pen.layout import lines_of
 from .pen.render import RenderConfig, rendered, small_letters
 from .sources import STDIN, expand
 from .types import Image, Ink, Utterance
@@ -181,7 +182,9 @@ def _job(job: Job) -> Done:
             inks[id] = ink.read(Path(source))
         except DataError as error:
             faults.append(str(error))
-    letters = float(np.median([small_letters(each) for each in inks.values()])) if inks else None
+    said = {id: text for id, _, text in job.lines}
+    heights = [small_letters(line) for id, each in inks.items() for line in ([each] if said[id] else _lines(each))]
+    letters = float(np.median(heights)) if heights else None
     for (id, source, text), target, new in zip(job.lines, job.targets, missing):
         rows.append(None)
         if new and id not in inks:
@@ -195,6 +198,11 @@ def _job(job: Job) -> Done:
         if new:
             _write(image, target, noisy=not job.config.clean)
     return Done(rows, faults, sum(new and row is not None for new, row in zip(missing, rows)))
+
+
+def _lines(page: Ink) -> list[Ink]:
+    """Of ink whose text is not known: it may be a page."""
+    return [Ink(tuple(page.strokes[i] for i in line)) for line in lines_of(list(page.strokes))]
 
 
 def _write(image: Image, path: Path, noisy: bool) -> None:

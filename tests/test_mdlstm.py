@@ -8,6 +8,7 @@ import torch
 from oracles import close
 
 from recog.kernels import mdlstm_cpu
+from recog.kernels.bounds import LARGEST_CELL
 from recog.layers.mdlstm import CELLS, FORGET_BIAS, MdLstm, cells, plain
 from recog.layers.peephole import PeepholeLstm
 
@@ -212,7 +213,7 @@ def test_with_one_axis_it_is_the_peephole_lstm_both_ways(cell):
         close("LSTM over images, one axis: peephole LSTM", h[..., k, :], expected.flip(1) if k else expected, 1e-6)
 
 
-def test_the_stable_cell_grows_by_one_a_step_at_most_and_the_standard_one_without_bound():
+def test_the_stable_cell_grows_by_one_a_step_at_most_and_the_standard_one_to_its_bound():
     torch.manual_seed(0)
     p, grown = torch.zeros(4, 1, dtype=torch.float64), {}
     for cell in CELLS:
@@ -226,7 +227,21 @@ def test_the_stable_cell_grows_by_one_a_step_at_most_and_the_standard_one_withou
             if cell == "stable":
                 assert c[y, x] <= y + x + 1
         grown[cell] = c[39, 39].item()
-    assert grown["stable"] <= 79 and grown["standard"] > 1e20
+    assert grown["stable"] <= 79 and grown["standard"] == LARGEST_CELL
+
+
+@pytest.mark.parametrize("units", [2, 14])
+def test_cells_that_would_grow_beyond_all_numbers_stay_numbers(units):
+    """All forget gates open and inputs of both signs: without a bound, infinities meet, and are nothing. Then as plain torch does it."""
+    layer, x, n = made((40, 180), units=units, n=[[40, 180], [33, 140]])
+    with torch.no_grad():
+        layer.weight_hh.zero_()
+        layer.peepholes.zero_()
+        layer.weight_ih[:, units:3 * units] = 0.0
+        layer.bias[:, units:3 * units] = 9.0
+    found, expected = by_kernel(layer, x, n), in_double(plain, layer, x, n)
+    assert all(each.isfinite().all() for each in found)
+    close("LSTM over images, cells at their bound: plain torch in float64", found[0], expected[0], 0.05)
 
 
 @pytest.mark.parametrize("cell", CELLS)

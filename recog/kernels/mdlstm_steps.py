@@ -8,9 +8,13 @@ the slot of a row to that of the next row on the way, B or -B. steps: as of `Dia
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
+from .bounds import LARGEST_CELL
 from .cell import ONE, ZERO, options, sigmoid, tanh
+
+MOST = np.float32(LARGEST_CELL)
 
 
 @njit(**options)
@@ -19,6 +23,8 @@ def _standard(i_, f_, e_, g_, o_, p_i, p_f, p_e, p_o, up, left, real, c_, h_):
         i = sigmoid(i_[k] + p_i * (up[k] + left[k]))
         f, e, g = sigmoid(f_[k] + p_f * up[k]), sigmoid(e_[k] + p_e * left[k]), tanh(g_[k])
         c = f * up[k] + e * left[k] + i * g
+        c = -MOST if c < -MOST else c                   # written so that what is not a number stays so
+        c = MOST if c > MOST else c
         o = sigmoid(o_[k] + p_o * c)
         i_[k], f_[k], e_[k], g_[k], o_[k] = i, f, e, g, o
         h = o * tanh(c)
@@ -75,7 +81,7 @@ def _standard_back(i_, f_, e_, g_, o_, p_i, p_f, p_e, p_o, up, left, real, c_, d
         dh, dc = dh_[k] + dh_up[k] + dh_left[k], dc_up[k] + dc_left[k]
         do = dh * m * o * (ONE - o)
         dc += dh * o * (ONE - m * m) + do * p_o
-        dc = dc if real[k] > ZERO else ZERO
+        dc = dc if real[k] > ZERO and abs(c_[k]) != MOST else ZERO
         di, df, de = dc * g * i * (ONE - i), dc * up[k] * f * (ONE - f), dc * left[k] * e * (ONE - e)
         di_[k], df_[k], de_[k], dg_[k], do_[k] = di, df, de, dc * i * (ONE - g * g), do if real[k] > ZERO else ZERO
         to_up[k], to_left[k] = dc * f + di * p_i + df * p_f, dc * e + di * p_i + de * p_e

@@ -9,7 +9,8 @@ At each position, after its neighbours one step before along each axis d (h_d, c
     o   = sigmoid(W_o x + sum U_od h_d + p_o c + b_o)
     h   = o tanh(c)
 
-Forget gates that add up to more than 1 let c grow exponentially with the way from the corner. cell = "stable" (the LSTM cell made stable:
+Forget gates that add up to more than 1 let c grow exponentially with the way from the corner, and training leads there: |c| is held to
+2^24, so that it stays a number. cell = "stable" (the LSTM cell made stable:
 Leifert, Strauss, Gruening, Wustlich & Labahn 2016, "Cells in multidimensional recurrent neural networks"; with these gates also
 Voigtlaender, Doetsch & Ney 2016) forgets a weighted mean, as in 1-D, so that |c| at most counts the steps on the way:
 
@@ -29,6 +30,8 @@ from typing import Any, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from ..kernels.bounds import LARGEST_CELL
 
 CELLS = ("standard", "stable")
 SPREAD = 0.1                             # of the first weights
@@ -109,7 +112,7 @@ def cells(z: Tensor, cs: Tensor, p: Tensor, cell: str) -> tuple[Tensor, Tensor]:
         kept, seen = (f[0] + p_f[0] * mean).sigmoid() * mean, mean
     else:
         kept, seen = sum((f_d + p_d * c).sigmoid() * c for f_d, p_d, c in zip(f, p_f, each)), sum(each)
-    c = kept + (i + p_i * seen).sigmoid() * g.tanh()
+    c = (kept + (i + p_i * seen).sigmoid() * g.tanh()).clamp(-LARGEST_CELL, LARGEST_CELL)
     return (o + p_o * c).sigmoid() * c.tanh(), c
 
 
