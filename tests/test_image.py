@@ -241,6 +241,21 @@ def test_damage_is_one_line_or_another_picture(tmp_path_factory, name, changes):
     image.is_image(path)
 
 
+def test_what_libtiff_says_is_not_repeated(tmp_path):
+    """`nothing_is_said` looks at standard error itself, where libtiff writes."""
+    refusals = 0
+    for seed in range(30):
+        data = bytearray(FILES["lzw"])
+        for at in np.random.default_rng(seed).integers(8, 200, 5):
+            data[at] ^= 0xff
+        (tmp_path / "line.tif").write_bytes(data)
+        try:
+            image.read(tmp_path / "line.tif")
+        except DataError:
+            refusals += 1
+    assert refusals > 10
+
+
 def png(width, height, data=b""):
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)

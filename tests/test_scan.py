@@ -16,7 +16,7 @@ from recog.kernels.shear import sheared, sheared_sums
 from recog.scan import contrast, normalize
 from recog.scan.features import ScanFeatureConfig, extract, normalized, views
 from recog.scan.warp import ScanWarpConfig, elastic, pressed, sampled, smooth_noise, warped
-from recog.types import Image
+from recog.types import Image, Ink
 
 TEXT = "nvo pin lot tvn oni pvl"
 few = settings(max_examples=15, deadline=None)
@@ -57,6 +57,13 @@ def test_empty_paper_stays_empty_under_any_light(level, noise, falling, seed):
     rng = np.random.default_rng(seed)
     paper = level * (1 - falling * np.linspace(0, 1, 700)) + rng.normal(0, noise, (90, 700))
     assert not contrast.density(np.clip(np.round(paper), 0, 255).astype(np.uint8)).any()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_coarse_noise_on_dark_edges_is_no_ink(seed):
+    rng = np.random.default_rng(seed)
+    paper = 240 * (1 - 0.5 * np.linspace(0, 1, 900)) + rng.normal(0, 10, (60 + 10 * seed, 900))
+    assert not contrast.density(np.clip(paper, 0, 255).astype(np.uint8)).any()
 
 
 def test_noise_is_paper_and_writing_stays():
@@ -162,6 +169,18 @@ def test_a_line_without_ascenders_is_not_blown_up():
         heights.append(found[1] - found[0])
         assert rows[1] - rows[0] == pytest.approx(16) and abs(sum(found) / 2 - 32) < 3
     assert max(heights) < 1.25 * min(heights)
+
+
+@pytest.mark.parametrize("high, size, cut_off", [(40, 16, False), (80, 12, False), (164, 9.6, True)])
+def test_what_is_high_makes_a_line_smaller_before_it_is_cut_off(high, size, cut_off):
+    ink = written("nvo non vno tnvn", height=24.0, at=(0.0, 0.0))
+    ink = Ink((*ink.strokes, *(np.array([[x, -high, 0.0], [x, 0.0, 1.0]]) for x in (30.0, 130.0))))
+    pixels, origin = drawn(ink)
+    image, config = Image(pixels), ScanFeatureConfig(slope=False, slant=False)
+    _, rows, _ = normalized(image, config)
+    frames, places = extract(image, config)
+    assert rows[1] - rows[0] == pytest.approx(size, rel=0.06) and sum(rows) / 2 == pytest.approx(32)
+    assert (places.box(0, len(frames)).top > origin[1] - high + 10) == cut_off
 
 
 def test_too_little_ink_takes_the_middle_of_its_box():
@@ -330,6 +349,16 @@ def test_the_box_of_a_word_is_where_the_word_was_drawn(slope, slant, which):
     assert word.max() == 4 and len(starts) == 5
     box = places.box(starts[which], np.append(starts, len(frames))[which + 1])
     assert np.allclose(box, [*(mine.min(0) + origin - 1.5), *(mine.max(0) + origin + 1.5)], atol=2.5)
+
+
+def test_a_box_may_begin_and_end_within_a_frame():
+    pixels = np.full((64, 300), 255, np.uint8)
+    pixels[20:44, 50:250] = 0
+    frames, places = extract(Image(pixels), replace(AS_IT_IS, core=0, margin=0))
+    pixel = 24 / 64
+    assert len(frames) == math.ceil(200 / pixel)
+    assert np.allclose(places.box(8.25, 16.5), [50 + 8.25 * pixel, 20, 50 + 16.5 * pixel, 44])
+    assert np.allclose(places.box(8.25, 11), [50 + 8.25 * pixel, 20, 50 + 11 * pixel, 44])
 
 
 def test_the_box_of_a_space_lies_between_the_lines_of_small_letters():

@@ -83,6 +83,24 @@ def test_a_line_that_goes_up_and_down_is_one_line():
     assert oddity(Image(drawn(moved)[0])) is None
 
 
+def test_words_beside_each_other_are_one_line_however_high_they_stand():
+    words = [written("non nvn", height=24.0, at=at) for at in ((0.0, 0.0), (240.0, 60.0), (480.0, 0.0))]
+    beside, below = (Ink(tuple(s + (move * n, 0, 0) for n, word in enumerate(words) for s in word.strokes)) for move in (0, -240))
+    assert oddity(Image(drawn(beside)[0])) is None
+    assert oddity(Image(drawn(below)[0])).what == "looks like a page of 2 lines"
+
+
+def test_dots_above_and_below_letters_belong_to_their_line():
+    whole = page(["non nvn nvn non", "non non nvn"], 3.4)[0].copy()
+    base, step = np.flatnonzero((whole < 100).any(1))[0] + 24, 82                # rows: of the first baseline, and to the second, about
+    space = np.flatnonzero((whole == 255).all(0) & (np.arange(whole.shape[1]) > 60))[3]
+    for row in (base - 36, base + 4, base + step - 36, base + step + 4):
+        whole[row:row + 4, space:space + 4] = 0
+    upper, lower = lines_of(Image(whole))
+    assert upper.top <= base - 36 and base + 8 <= upper.bottom < base + step - 36
+    assert base + 8 < lower.top <= base + step - 36 and base + step + 8 <= lower.bottom
+
+
 @pytest.mark.parametrize("pixels, message", [
     (np.full((80, 600), 200, np.uint8), "is empty"),
     (np.full((6, 600), 255, np.uint8), "is too small to read: 600 x 6 pixels"),

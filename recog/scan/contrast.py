@@ -9,7 +9,7 @@ import numpy as np
 
 SMALLEST, LARGEST = 16, 64               # pixels: sides of the squares by which the light on the paper is judged
 ACROSS = 16                              # pixels of a square that are looked at, in each direction
-BRIGHT, AGREED = 192, 0.1                # paper that is brighter is not black; nor is it if that is not what most squares say
+BRIGHT, AGREED = 160, 0.1                # paper that is brighter is not black; nor is it if that is not what most squares say
 PAPER = 80                               # percentile of a square's pixels that is paper: most of it is, and noise goes both ways
 FAINTEST = 0.06                          # share by which the faintest stroke is darker than its paper
 SURE, LIKELY, UNSURE = 8.0, 6.0, 3.0     # deviations of the paper's noise: beyond them lie some strokes of any writing, strokes, ink
@@ -42,7 +42,7 @@ def paper(gray: np.ndarray) -> np.ndarray:
     from scipy.ndimage import grey_closing
 
     levels = np.percentile(_squares(gray), PAPER, axis=-1)
-    levels = np.pad(levels, 1, "reflect", reflect_type="odd")                # the light goes on as it is
+    levels = np.pad(levels, 1, "edge")                                       # at the edge, closing must not take the next square's light
     levels = grey_closing(levels, size=(3, 3))[1:-1, 1:-1]                   # a square that is full of ink is as bright as those around it
     for axis in (0, 1):
         levels = _between(levels, gray.shape[axis], axis)
