@@ -129,9 +129,11 @@ class Diagonals:
         take(self._of(x), self.left, self.bases, self.runs, found.numpy())
         return found
 
-    def columns(self, x: Tensor, found: Tensor) -> None:
-        """x [B, H, W, D] to found [D, positions]."""
+    def columns(self, x: Tensor) -> Tensor:
+        """x [B, H, W, D] as [D, positions]; zeros in the padding."""
+        found = x.new_empty(x.shape[3], len(self.real))
         take_across(self._of(x), self.left, self.bases, self.runs, found.numpy())
+        return found
 
     def put(self, columns: Tensor, x: Tensor) -> None:
         """columns [D, positions] into x [B, H, W, D]."""

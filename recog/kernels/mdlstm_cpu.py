@@ -51,10 +51,10 @@ def backward(x: Tensor, n: Tensor, weight_ih: Tensor, weight_hh: Tensor, peephol
         totals.insert(2, weight_ih.new_zeros(weight_ih.shape[:2]))                       # of the bias
         for (directions, first, last), z, cells, h in zip(parts[begin:end], *(kept[3 * begin + i:3 * end:3] for i in range(3))):
             way, of = Diagonals(x, n, directions[0] in (1, 2), first, last), list(directions)
-            dz, above = torch.empty_like(z), torch.empty_like(h)
-            for k, *arrays in zip(directions, *(each.chunk(len(of)) for each in (z, cells, h, above, dz))):
-                way.columns(dh[..., k * units:(k + 1) * units], above := arrays[3])
-                for total, found in zip(totals[1::2], _backward(way, k >= 2, weight_hh[k], peepholes[k], stable, *arrays)):
+            dz = torch.empty_like(z)
+            for k, *arrays in zip(directions, *(each.chunk(len(of)) for each in (z, cells, h, dz))):
+                above = way.columns(dh[..., k * units:(k + 1) * units])
+                for total, found in zip(totals[1::2], _backward(way, k >= 2, weight_hh[k], peepholes[k], stable, above, *arrays)):
                     total[k] += found
             if wanted:
                 way.add(weight_ih[of].flatten(0, 1).t() @ dz, dx)
@@ -81,8 +81,8 @@ def _forward(way: Diagonals, against: bool, weight_hh: Tensor, peepholes: Tensor
             forward_step(begin, end, slot, move, stable, gates, *arrays)
 
 
-def _backward(way: Diagonals, against: bool, weight_hh: Tensor, peepholes: Tensor, stable: bool, z: Tensor, cells: Tensor, h: Tensor,
-              dh: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+def _backward(way: Diagonals, against: bool, weight_hh: Tensor, peepholes: Tensor, stable: bool, dh: Tensor, z: Tensor, cells: Tensor,
+              h: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
     """One direction: the gradients of weight_hh and peepholes; fills dz [5 units, positions]. dh [units, positions]."""
     steps, move, frames, dp = way.steps(against), way.move(against), _frames(way, len(h), 4), np.zeros((4, len(h)))
     before, dh_after, dc_after, dc = (frame.numpy() for frame in frames)
