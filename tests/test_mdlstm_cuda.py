@@ -21,6 +21,7 @@ def test_the_order_is_that_of_the_compiled_loops(height, width):
     found = diagonals_cuda.Diagonals(n, height, width).inputs(x).unflatten(1, (-1, 3))
     for k in range(4):
         rows = diagonals.Diagonals(x, n, k in (1, 2), 0, 3).rows(x).unflatten(0, (-1, 3))
+        rows = rows[..., :x.shape[-1]]                             # on a CPU a 1 for the bias follows
         assert torch.equal(found[k], rows.flip(0) if k >= 2 else rows)
 
 
