@@ -19,6 +19,7 @@ from .batching import BatchConfig, singles
 from .errors import TrainError
 from .examples import Examples
 from .perturb import PerturbConfig
+from .precision import mixed
 from .progress import Metrics, Progress
 from .types import Batch, Hook
 
@@ -36,7 +37,7 @@ class TrainConfig:
     patience: int = 0                    # evaluations without progress before stopping; 0: all epochs are run
     evaluate_every: int = 1              # epochs between evaluations on the development set
     metric: Literal["error", "loss", "last"] = "error"   # what the best model is best in, on the development set; last: the last is kept
-    precision: Literal["float32", "bfloat16"] = "float32"   # bfloat16: mixed precision, on CUDA only
+    precision: Literal["float32", "bfloat16"] = "float32"   # bfloat16: mixed precision, for CUDA and for CPUs that have it in hardware (AMX)
     checkpoint_seconds: float = 120.0    # time between saved states
     optimizer: optim.OptimizerConfig = field(default_factory=optim.OptimizerConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
@@ -164,13 +165,13 @@ class Training:
             self.optimizer.zero_grad(set_to_none=True)
             for hook in self.hooks:
                 hook.before_pass(self.model, self.at.step)
-            with _autocast(self.config.precision, self._device):
+            with mixed(self.config.precision, self._device):
                 loss = self.model.loss(part)
-            mean = loss.total / count
-            for hook in self.hooks:
-                extra = hook.extra_loss(self.model)
-                mean = mean if extra is None else mean + extra / len(passes)
-            mean.backward()
+                mean = loss.total / count
+                for hook in self.hooks:
+                    extra = hook.extra_loss(self.model)
+                    mean = mean if extra is None else mean + extra / len(passes)
+                mean.backward()
             for hook in self.hooks:
                 hook.after_pass(self.model, count)
             sums = [w.grad if s is None else s if w.grad is None else s + w.grad for w, s in zip(weights, sums)]
@@ -266,12 +267,6 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     if device.type == "cpu":
         return batch
     return Batch(batch.ids, *(t.to(device, non_blocking=True) for t in (batch.x, batch.x_len, batch.y, batch.y_len)))
-
-
-def _autocast(precision: str, device: torch.device):
-    if precision == "bfloat16" and device.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16)
-    return nullcontext()
 
 
 @contextmanager

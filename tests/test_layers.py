@@ -18,7 +18,7 @@ LAYERS = [
     ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "store", "batching", "examples", "layers", "kernels", "threads"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "pixelmodel", "pixelscore", "splice", "hooks"],
+    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "pixelmodel", "pixelscore", "precision", "splice", "hooks"],
     ["writing"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",
