@@ -1,35 +1,38 @@
-"""Mixed precision: products of matrices and convolutions of numbers rounded to bfloat16, all sums and weights in float32."""
+"""Mixed precision: large products of numbers rounded to bfloat16; their sums, the weights and all else in float32."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import ContextManager, Iterator
 
 import torch
-
-KINDS = ("float32", "bfloat16")
 
 
 @contextmanager
 def mixed(precision: str, device: torch.device) -> Iterator[None]:
-    """Forward and backward passes inside are worked in `precision`.
+    """Forward and backward passes inside are worked in `precision`, "float32" or "bfloat16".
 
-    On a CPU, layers whose kernels are ours stay in float32 (they leave autocast) but for their large products: oneDNN rounds what goes into
-    these. It pays where the CPU has instructions for it (AMX: 2 to 6 times the rate of products, benchmarks/precision.py).
+    On CUDA that is torch's autocast. On a CPU oneDNN rounds what goes into products, and LSTM layers are worked as `rounded` says; convolutions
+    stay in float32, for those of oneDNN in bfloat16 give NaN at some shapes (4 channels in, 1 column: torch 2.11). It pays where the CPU has
+    instructions for it (AMX), and is slower where it has not.
     """
     if precision == "float32":
         yield
-        return
-    with torch.autocast(device.type, torch.bfloat16):
-        if device.type != "cpu":
+    elif device.type != "cpu":
+        with torch.autocast(device.type, torch.bfloat16):
             yield
-            return
-        parts = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv
-        before = [part.fp32_precision for part in parts]
+    else:
+        products = torch.backends.mkldnn.matmul
+        before = products.fp32_precision
+        products.fp32_precision = "bf16"
         try:
-            for part in parts:
-                part.fp32_precision = "bf16"
             yield
         finally:
-            for part, was in zip(parts, before):
-                part.fp32_precision = was
+            products.fp32_precision = before
+
+
+def rounded(device: torch.device) -> ContextManager:
+    """Within `mixed` on a CPU: whole layers of torch's LSTM inside are worked in bfloat16. Elsewhere it changes nothing."""
+    if device.type == "cpu" and torch.backends.mkldnn.matmul.fp32_precision == "bf16":
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()

@@ -18,14 +18,13 @@ MOST = 64                                # threads beside the caller's, over all
 def at_once(call: Callable, *arguments: Any) -> list:
     """[call(a0, b0, ...), call(a1, b1, ...), ...] of arguments (a0, a1, ...), (b0, b1, ...): the first here, the others beside.
 
-    Beside as here, gradients are recorded or not, tensors are those of inference or not, and products are of lower precision or not.
+    Beside as here, gradients are recorded or not, and tensors are those of inference or not.
     """
     here, *others = zip(*arguments, strict=True)
     if not others:
         return [call(*here)]
     threads = torch.get_num_threads()
-    share = max(1, threads // (1 + len(others)))
-    modes = torch.is_inference_mode_enabled(), torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
+    share, modes = max(1, threads // (1 + len(others))), (torch.is_inference_mode_enabled(), torch.is_grad_enabled())
     beside = [_pool().submit(_in_mode, share, *modes, call, other) for other in others]
     torch.set_num_threads(share)
     try:
@@ -44,9 +43,9 @@ def shares(rows: int, least: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(borders[:-1]), tuple(borders[1:])
 
 
-def _in_mode(threads: int, inference: bool, gradients: bool, lower: bool, call: Callable, arguments: tuple) -> Any:
+def _in_mode(threads: int, inference: bool, gradients: bool, call: Callable, arguments: tuple) -> Any:
     torch.set_num_threads(threads)
-    with torch.inference_mode(inference), torch.set_grad_enabled(gradients), torch.autocast("cpu", torch.bfloat16, enabled=lower):
+    with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
         return call(*arguments)
 
 

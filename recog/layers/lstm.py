@@ -13,8 +13,12 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
+from ..precision import rounded
 from ..threads import at_once
 from .peephole import PeepholeLstm
+
+
+State = tuple[Tensor, ...]               # h and, but for tanh units, c: [B, units] each
 
 
 def reversal(n: Tensor, frames: int) -> Tensor:
@@ -46,6 +50,15 @@ def mask(n: Tensor, frames: int) -> Tensor:
     return (torch.arange(frames, device=n.device)[:, None] < n)[:, :, None]
 
 
+class Lstm(nn.LSTM):
+    """torch's, in the precision that is asked for; x and h are float32."""
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        with rounded(x.device):
+            h, after = super().forward(x, state)
+        return (h.to(x.dtype), after) if x.device.type == "cpu" else (h, after)
+
+
 class TanhRnn(nn.RNN):
     """torch's network of tanh units without memory cells, each with one bias instead of torch's two."""
 
@@ -58,7 +71,6 @@ class TanhRnn(nn.RNN):
 
 CELLS = ("lstm", "peephole", "tanh")
 FORGET_BIAS = 1.0    # the gate starts open, so that early gradients reach back in time
-State = tuple[Tensor, ...]               # h and, but for tanh units, c: [B, units] each
 
 
 class LstmLayer(nn.Module):
@@ -109,7 +121,7 @@ def _cell(cell: str, input_size: int, units: int, clip: float) -> nn.Module:
         raise ValueError("clip needs cell 'peephole'")
     if cell == "tanh":
         return TanhRnn(input_size, units)
-    rnn = PeepholeLstm(input_size, units, clip) if cell == "peephole" else nn.LSTM(input_size, units)
+    rnn = PeepholeLstm(input_size, units, clip) if cell == "peephole" else Lstm(input_size, units)
     (rnn.bias if cell == "peephole" else rnn.bias_ih_l0).data[units:2 * units] += FORGET_BIAS
     return rnn
 
