@@ -207,7 +207,7 @@ def compare_style(name: str, text: str, output: Path, model: str, options: dict[
     _free_to_write(output, force)
     writer = writingmodel.load(modeldir.locate(model))
     points = styles.offsets(style.ink, writer)
-    own = page.timed(points * (*writer.model.scale.tolist(), 1.0), writer.height)
+    own = page.timed(points * (*writer.model.scale.tolist(), 1.0), writer.height, writer.seconds)
     drawn = write(writer, text, options_of(options), style)
     above = Page((), page.together([own], writer.height, np.random.default_rng(0)))
     save(sheet([above, drawn], writer), [drawn])

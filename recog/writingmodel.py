@@ -11,6 +11,7 @@ from .models.handwriting import Handwriting
 from .text import Units
 
 MEDIUM = "writing"
+WHITEBOARD = 0.015                           # seconds between two points of IAM-OnDB: the mean
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,16 @@ class LoadedWriter:
     def step(self) -> float:
         """Between points within a stroke, likewise: the mean."""
         return float(self.info["ink"]["step"])
+
+    @property
+    def seconds(self) -> float:
+        """From point to point."""
+        return float(self.info["ink"].get("seconds", WHITEBOARD))
+
+    @property
+    def by(self) -> str:
+        """What the points are even in: "time" or "length"."""
+        return self.info["ink"].get("by", "length")
 
 
 def save(folder: Path, name: str, model: Handwriting, units: Units, facts: dict[str, Any], half: bool = False) -> None:

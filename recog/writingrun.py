@@ -19,6 +19,7 @@ from .files import digest, read_json, write_json, write_text
 from .ledger import Stage, say
 from .models.handwriting import Handwriting
 from .pen import normalize
+from .pen.features import InkFeatureConfig
 from .perturb import PerturbConfig
 from .phases import phases, train_phases
 from .plan import Run
@@ -57,7 +58,7 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
         steps = phases(config, experiment.hooks, experiment.second)
         ended, figures = train_phases(model, lambda phase: learned, evaluate, steps, out, say)
-        ink = dict(zip(("height", "step"), measures(store.frames(e.id, 0) for e in learned.examples)))
+        ink = dict(zip(("height", "step"), measures(store.frames(e.id, 0) for e in learned.examples))) | pace(experiment.features)
         facts = {"ink": ink, "data_licence": run.recipe.facts(done["prepare"].get("variant")).data_licence, "scores": {},
                  "provenance": results.provenance(run.recipe, run.name, ended, device, started, done["prepare"].get("variant")) | figures}
         writingmodel.save(run.folder / "model", run.name, model, units, facts)
@@ -91,6 +92,12 @@ def measures(lines: Iterable[np.ndarray]) -> tuple[float, float]:
         lengths = np.concatenate([np.hypot(*np.diff(s[:, :2], axis=0).T) for s in strokes])
         steps, count = steps + float(lengths.sum()), count + len(lengths)
     return float(np.median(heights)), steps / max(1, count)
+
+
+def pace(features: InkFeatureConfig) -> dict[str, Any]:
+    """What points are even in, and the seconds from one to the next, as far as is known."""
+    even = features.resample if features.resample != "none" else "time"
+    return {"by": even, "seconds": features.step if features.resample == "time" else writingmodel.WHITEBOARD}
 
 
 @torch.inference_mode()

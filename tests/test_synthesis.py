@@ -149,6 +149,16 @@ def test_a_style_is_brought_to_the_size_and_steps_that_the_network_knows(writer)
         assert np.median(lengths) == pytest.approx(5.0, rel=0.1)
 
 
+def test_a_style_that_says_when_its_points_were_made_is_brought_to_even_times(writer):
+    timed = replace(writer, info={**writer.info, "ink": {"height": 20.0, "step": 5.0, "by": "time", "seconds": 0.025}})
+    hand = written("nvo lin pot")
+    slow = Ink(tuple(np.column_stack([s[:, :2], 2 * s[:, 2]]) for s in hand.strokes))
+    without = Ink(tuple(np.column_stack([s[:, :2], np.full(len(s), np.nan)]) for s in hand.strokes))
+    quick, twice, length = (len(styles.offsets(each, timed)) - len(hand.strokes) for each in (hand, slow, without))
+    assert twice == pytest.approx(2 * quick, rel=0.1)
+    assert length == len(styles.offsets(hand, writer)) - len(hand.strokes)
+
+
 def test_whether_the_window_follows_is_told(writer):
     hand = written("nvo")
     letters = len(styles.offsets(hand, writer)) // 3                     # as many as the window passes
@@ -180,7 +190,7 @@ def test_what_is_left_out_is_counted_in_the_line_s_own_characters(writer):
     drawn = write(writer, "abcdef", WriteOptions(tries=1), style)
     assert drawn.lines[0].error == 0
     wanted = Wanted(tuple(UNITS.encode("n" * 50 + " abc", where="")), (1,), prime=np.zeros((75, 3), np.float32), most=80)
-    line = _judged("abc", wanted, sample(writer.model, [wanted])[0], 20.0, None, 1, 0.0)
+    line = _judged("abc", wanted, sample(writer.model, [wanted])[0], writer, None, 1, 0.0)
     assert line.error == 1.0
 
 

@@ -129,10 +129,21 @@ def _placed(ink):
 
 def test_offsets_become_strokes_in_time():
     points = np.array([[3, 4, 0], [1, 0, 1], [0, 300, 1], [1, 1, 0], [1, 1, 1]], np.float32)
-    found = page.timed(points, 10.0, begin=2.0)
+    found = page.timed(points, 10.0, 0.01, begin=2.0)
     assert [s[:, :2].tolist() for s in found.strokes] == [[[3, 4], [4, 4]], [[4, 304]], [[5, 305], [6, 306]]]
     np.testing.assert_allclose(found.strokes[0][:, 2], [2.0, 2.01])
     assert found.strokes[1][0, 2] == pytest.approx(2.01 + page.LIFTED + 300 / (10 * page.SPEED))
+
+
+def test_points_far_apart_in_time_have_others_between_them_on_a_curve():
+    angles = np.linspace(0, 2 * np.pi, 13)
+    circle = np.column_stack([np.cos(angles), np.sin(angles)])
+    points = np.column_stack([np.diff(circle, axis=0, prepend=np.zeros((1, 2))), angles > 6]).astype(np.float32)
+    (stroke,) = page.timed(points, 1.0, 4 * page.FINE).strokes
+    assert len(stroke) == 4 * 12 + 1
+    np.testing.assert_allclose(stroke[::4, :2], circle, atol=1e-6)
+    np.testing.assert_allclose(np.hypot(*stroke[4:-4, :2].T), 1, atol=3e-3)      # the chords of twelve points would miss by 0.034
+    np.testing.assert_allclose(np.diff(stroke[:, 2]), page.FINE)
 
 
 def test_lines_stand_level_one_below_the_other():

@@ -15,6 +15,16 @@ def beziers(points: np.ndarray) -> np.ndarray:
     return np.stack([points[:-1] + slopes[:-1], points[1:] - slopes[1:]], axis=1)
 
 
+def finer(points: np.ndarray, parts: int) -> np.ndarray:
+    """Points on that curve: the given ones [N, 2], and parts - 1 between each two of them [(N - 1) parts + 1, 2]."""
+    if parts == 1 or len(points) < 2:
+        return points
+    t = np.arange(parts)[:, None] / parts
+    inner, ends = beziers(points)[:, None], (points[:-1, None], points[1:, None])
+    new = (1 - t) ** 3 * ends[0] + 3 * t * (1 - t) ** 2 * inner[:, :, 0] + 3 * t ** 2 * (1 - t) * inner[:, :, 1] + t ** 3 * ends[1]
+    return np.concatenate([new.reshape(-1, 2), points[-1:]])
+
+
 def widths(points: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """Of the pen at each point, its usual width being 1 [N]: a quick pen leaves less ink. seconds [N]: when it is there."""
     if len(points) < 3:

@@ -10,8 +10,9 @@ import numpy as np
 from ..errors import ConfigError
 from ..pen import normalize
 from ..types import Ink
+from .curves import finer
 
-RATE = 100.0                                 # points a second, as a whiteboard notes them
+FINE = 0.0125                                # seconds between points of what is written, at most about so many: it looks smooth then
 LIFTED, SPEED = 0.1, 30.0                    # seconds that a pen is lifted at least; and how fast it goes to the next stroke, heights of small letters a second
 SPACING = 3.2                                # between baselines, in heights of small letters
 RAGGED = 0.25                                # deviation of where lines begin, in the same
@@ -30,14 +31,17 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def timed(points: np.ndarray, height: float, begin: float = 0.0) -> Ink:
-    """Offsets and stroke ends [T, 3] as places on the paper, with seconds from `begin` on. height: of small letters, in the ink's units."""
+def timed(points: np.ndarray, height: float, step: float = FINE, begin: float = 0.0) -> Ink:
+    """Offsets and stroke ends [T, 3] as places on the paper, with seconds from `begin` on; between points that are far apart in time lie
+    others on a smooth curve. height: of small letters, in the ink's units; step: seconds between the points that are given."""
     places, clock, strokes = np.cumsum(points[:, :2], axis=0), begin, []
+    parts = max(1, round(step / FINE))
     ends = np.flatnonzero(points[:, 2] > 0.5) + 1
     for part in np.split(places, ends[ends < len(points)]):
         if strokes:
             clock += LIFTED + float(np.hypot(*(part[0] - strokes[-1][-1, :2]))) / (SPEED * height)
-        seconds = clock + np.arange(len(part)) / RATE
+        part = finer(part, parts)
+        seconds = clock + np.arange(len(part)) * step / parts
         strokes.append(np.column_stack([part, seconds]))
         clock = float(seconds[-1])
     return Ink(tuple(strokes))

@@ -63,11 +63,14 @@ class Style:
 
 
 def offsets(ink: Ink, writer: LoadedWriter) -> np.ndarray:
-    """Ink at the size and in the steps that the network knows, as scaled offsets [P, 3]."""
+    """Ink at the size and in the steps that the network knows, as scaled offsets [P, 3]: steps of time, where the ink says when its points were made."""
     strokes = normalize.without_slope([np.array(s) for s in ink.strokes])
     top, base = normalize.lines(strokes)
     size = writer.height / max(base - top, 1e-9)
-    strokes = resampled([np.column_stack([s[:, :2] * size, s[:, 2:]]) for s in strokes], writer.step, "length")
+    strokes = [np.column_stack([s[:, :2] * size, s[:, 2:]]) for s in strokes]
+    timed = writer.by == "time" and all(np.isfinite(s[:, 2]).all() and (np.diff(s[:, 2]) >= 0).all() for s in strokes) \
+        and any(s[-1, 2] > s[0, 2] for s in strokes)
+    strokes = resampled(strokes, *((writer.seconds, "time") if timed else (writer.step, "length")))
     places = np.concatenate([s[:, :2] for s in strokes])
     ends = np.zeros(len(places))
     ends[np.cumsum([len(s) for s in strokes]) - 1] = 1

@@ -91,7 +91,7 @@ def write(writer: LoadedWriter, text: str, options: WriteOptions = WriteOptions(
         for part in (open_[i:i + TOGETHER] for i in range(0, len(open_), TOGETHER)):
             wanted = [_wanted(writer, lines[n], (options.seed, n, attempt), bias, prime) for n in part]
             for n, each, drawn in zip(part, wanted, sample(writer.model, wanted, threads=_threads())):
-                line = _judged(lines[n], each, drawn, writer.height, reader, attempt + 1, bias)
+                line = _judged(lines[n], each, drawn, writer, reader, attempt + 1, bias)
                 best = line if found[n] is None or line.error < found[n].error else found[n]
                 found[n] = replace(best, tries=attempt + 1)
     if all(line.ink is None for line in found):
@@ -108,7 +108,7 @@ def write_freely(writer: LoadedWriter, options: WriteOptions = WriteOptions(), p
     if not 2 <= points <= MOST_POINTS:
         raise ConfigError(f"must be from 2 to {MOST_POINTS:,}", where="--points")
     drawn = sample(writer.model, [Wanted((), (options.seed,), options.bias, most=points)])[0]
-    ink = page.timed(drawn.points, writer.height)
+    ink = page.timed(drawn.points, writer.height, writer.seconds)
     return Page((Line("", ink, None, 0.0, 1, options.bias),), page.together([ink], writer.height, np.random.default_rng(options.seed)))
 
 
@@ -118,11 +118,11 @@ def _wanted(writer: LoadedWriter, text: str, seed: tuple[int, ...], bias: float,
     return Wanted(tuple(writer.units.encode(f"{prime.text} {text}", where="the text")), seed, bias, prime.points)
 
 
-def _judged(text: str, wanted: Wanted, drawn: Written, height: float, reader: Reader | None, tries: int, bias: float) -> Line:
+def _judged(text: str, wanted: Wanted, drawn: Written, writer: LoadedWriter, reader: Reader | None, tries: int, bias: float) -> Line:
     points = drawn.points if wanted.prime is None else drawn.points[len(wanted.prime):]
     if len(points) <= (wanted.prime is None):
         return Line(text, None, "" if reader else None, 1.0, tries, bias)
-    ink = page.timed(points, height)
+    ink = page.timed(points, writer.height, writer.seconds)
     if reader is None:
         come = int(drawn.looked[-1].argmax()) + 1 - (len(wanted.units) - len(text))          # so many of the line's own characters
         return Line(text, ink, None, 0.0 if drawn.ended else 1 - max(0, come) / (len(text) + 1), tries, bias)
