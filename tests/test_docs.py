@@ -298,7 +298,7 @@ def test_the_bundled_models_have_cards_that_are_up_to_date():
     for name in modeldir.bundled():
         page = ROOT / "docs" / "models" / f"{name}.md"
         text = page.read_text(encoding="utf-8")
-        info = modeldir.load(modeldir.locate(name)).info
+        info = modeldir.described(modeldir.locate(name))
         assert card.written(text, info) == text, f"run python docs/models/card.py {name} {page.relative_to(ROOT)}"
 
 
