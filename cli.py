@@ -259,6 +259,8 @@ def main(version: Annotated[bool, typer.Option("--version", help="Show the versi
 def run_app() -> None:
     """A user's mistake is one line on stderr and exit 1; usage 2; interrupted 130."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")    # torch's idle threads would else spin, on the cores of those that work
+    for cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):      # of oneDNN: batches of ever new lengths fill them, with 4 MB a step
+        os.environ.setdefault(cache, "64")                 # in mixed precision, until memory is short at their own 1024
     from recog.errors import RecogError
 
     try:
