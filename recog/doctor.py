@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator
 from .errors import RecogError
 
 PYTHON = (3, 11)                 # the oldest that recog runs on
-TORCH = "pip install 'torch==2.11.*' 'torchaudio==2.11.*'"     # torchaudio's last release, and it fits no other torch
+TORCH = "pip install 'torch==2.11.0' 'torchaudio==2.11.0'"     # torchaudio fits no other torch, to the last digit
 REINSTALL = "install recog again, in its source folder: pip install --force-reinstall --no-deps ."
 ROOM = 2.0                       # GB; the features of a small corpus and the states of its training take about one
 PACKAGES = ("librosa", "soxr", "sentencepiece", "kenlm", "rapidfuzz", "safetensors", "rich", "scipy")

@@ -63,7 +63,7 @@ def test_torchaudio_beside_a_strange_torch(broken, error):
     broken["torchaudio"] = error
     status, row = line("torch")
     assert status == 1 and row.startswith("BAD  torch: torchaudio cannot be imported: ") and "\n" not in row
-    assert "-> it works only beside its own torch" in row and "pip install 'torch==2.11.*' 'torchaudio==2.11.*'" in row
+    assert "-> it works only beside its own torch" in row and "pip install 'torch==2.11.0' 'torchaudio==2.11.0'" in row
 
 
 def test_torchaudio_of_another_series(monkeypatch):
