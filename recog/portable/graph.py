@@ -5,7 +5,7 @@ No exporter stands between a layer and its nodes: what is written here is what r
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
@@ -53,15 +53,36 @@ class Graph:
     def integers(self, *values: int) -> str:
         return self.constant(values, np.int64)
 
-    def node(self, operator: str, *inputs: str, name: str | None = None, of: int = 1, **attributes: Any) -> str:
-        """The name of the value, the first of the `of` that the operator has to have; '' as an input: none."""
+    def node(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """The name of its value, or of its first; '' as an input: none."""
+        return self.several(operator, inputs, 1, name, **attributes)[0]
+
+    def several(self, operator: str, inputs: Sequence[str], values: int, name: str | None = None, **attributes: Any) -> list[str]:
+        """The names of as many values."""
         from onnx import helper
 
         self._count += 1
-        found = name or f"{operator.lower()}{self._count}"
-        others = [f"{found}.{i}" for i in range(1, of)]
-        self._nodes.append(helper.make_node(operator, list(inputs), [found, *others], name=f"{operator}{self._count}", **attributes))
+        name = name or f"{operator.lower()}{self._count}"
+        found = [name, *(f"{name}.{i}" for i in range(1, values))]
+        self._nodes.append(helper.make_node(operator, list(inputs), found, name=f"{operator}{self._count}", **attributes))
         return found
+
+    def scanned(self, states: Sequence[str], slices: Sequence[str], step: Callable[..., tuple[Sequence[str], str]]) -> str:
+        """One value for each slice of the sequences, along their first axis: step(*states, *slices) gives the states after it and the value.
+        All are float32."""
+        from onnx import TensorProto, helper
+
+        outer, self._nodes, self._count = self._nodes, [], self._count + 1
+        mark = self._count
+        given = [f"given{mark}.{i}" for i in range(len(states) + len(slices))]
+        after, found = step(*given)
+        found = [self.node("Identity", value) for value in (*after, found)]
+        infos = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+                 for names in (given, found)]
+        body = helper.make_graph(self._nodes, f"step{mark}", *infos)
+        self._nodes = outer
+        *_, values = self.several("Scan", [*states, *slices], len(states) + 1, body=body, num_scan_inputs=len(slices))
+        return values
 
     def length(self, x: str, axis: int) -> str:
         """How long the axis is, [1]."""

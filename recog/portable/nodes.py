@@ -1,4 +1,4 @@
-"""Encoders and heads as nodes of an ONNX graph, each beside the layer of recog that it must agree with."""
+"""Encoders of sequences and heads as nodes of an ONNX graph: each function is what the layer of this name does in recog."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 from ..encoders.blstm import Blstm
 from ..encoders.conv_blstm import ConvBlstm
-from ..encoders.crnn import Crnn
 from ..heads.transducer import Transducer
 from ..layers.lstm import LstmLayer, TanhRnn
-from ..layers.pictures import REACH, SLOPE, ConvBlock
 from ..layers.peephole import PeepholeLstm
+from ..layers.pictures import REACH
 from .graph import Graph
 
 EDGE = REACH // 2
@@ -21,16 +20,12 @@ def array(weight: Tensor) -> np.ndarray:
     return weight.detach().cpu().float().numpy()
 
 
-def encoded(g: Graph, encoder: nn.Module, x: str, n: str) -> tuple[str, str]:
-    """x [B, T, D] and lengths [B] to h [B, T', output_size] and lengths."""
-    return {Blstm: _blstm, ConvBlstm: _conv_blstm, Crnn: _crnn}[type(encoder)](g, encoder, x, n)
-
-
-def _blstm(g: Graph, encoder: Blstm, x: str, n: str) -> tuple[str, str]:
+def blstm(g: Graph, encoder: Blstm, x: str, n: str) -> tuple[str, str]:
+    """x [B, T, D] and lengths [B] to h [B, T', output_size] and lengths; the other encoders too."""
     for layer, factor in zip(encoder.layers, encoder.subsample):
         x = _layer(g, layer, x, n)
         if factor > 1:
-            x = g.filled_up(_cut(g, x, n, (2,)), 1, 3, factor)
+            x = g.filled_up(cut(g, x, n, (2,)), 1, 3, factor)
             x, n = g.node("Reshape", x, g.integers(0, -1, factor * layer.output_size)), g.divided_up(n, factor)
     return x, n
 
@@ -52,10 +47,8 @@ def recurrent(g: Graph, cells: list[nn.Module], x: str, n: str = "", direction: 
     units = cells[0].weight_hh.shape[1] if isinstance(cells[0], PeepholeLstm) else cells[0].hidden_size
     weights = [g.constant(np.stack(each)) for each in zip(*(_weights(cell) for cell in cells))]
     if isinstance(cells[0], TanhRnn):
-        y = g.node("RNN", x, *weights, n, h, of=2, hidden_size=units, direction=direction, activations=["Tanh"] * len(cells))
-        return y, y + ".1", ""
-    y = g.node("LSTM", x, *weights[:3], n, h, c, *weights[3:], of=3, hidden_size=units, direction=direction)
-    return y, y + ".1", y + ".2"
+        return *g.several("RNN", [x, *weights, n, h], 2, hidden_size=units, direction=direction, activations=["Tanh"] * len(cells)), ""
+    return tuple(g.several("LSTM", [x, *weights[:3], n, h, c, *weights[3:]], 3, hidden_size=units, direction=direction))
 
 
 def _weights(cell: nn.Module) -> list[np.ndarray]:
@@ -77,52 +70,36 @@ def _reordered(gates: np.ndarray) -> np.ndarray:
     return np.concatenate([i, o, f, c])
 
 
-def _cut(g: Graph, x: str, n: str, others: tuple[int, ...], axis: int = 1) -> str:
+def cut(g: Graph, x: str, n: str, others: tuple[int, ...], axis: int = 1) -> str:
     """Zeros beyond each sequence's end; others: all axes but those of sequences and frames."""
     real = g.node("Unsqueeze", g.real(n, g.length(x, axis)), g.integers(*others))
     return g.node("Where", real, x, g.constant(0.0))
 
 
-def _conv_blstm(g: Graph, encoder: ConvBlstm, x: str, n: str) -> tuple[str, str]:
+def conv_blstm(g: Graph, encoder: ConvBlstm, x: str, n: str) -> tuple[str, str]:
     h = g.node("Transpose", g.node("Reshape", x, g.integers(0, 0, encoder.planes, encoder.bands)), perm=[0, 2, 1, 3])
-    h = _cut(g, h, n, (1, 3), 2)                                                            # [B, planes, T, bands]
+    h = cut(g, h, n, (1, 3), 2)                                                            # [B, planes, T, bands]
     for layer in encoder.convolutions:
         n = g.divided_up(n, layer.stride[0])
-        h = g.node("Relu", _convolved(g, layer, h))
-        h = _cut(g, h, n, (1, 3), 2)
-    return _blstm(g, encoder.blstm, g.node("Reshape", g.node("Transpose", h, perm=[0, 2, 1, 3]), g.integers(0, 0, _width(encoder.blstm))), n)
+        h = g.node("Relu", convolved(g, layer, h))
+        h = cut(g, h, n, (1, 3), 2)
+    return blstm(g, encoder.blstm, columns(g, h, width(encoder.blstm)), n)
 
 
-def _convolved(g: Graph, layer: nn.Conv2d, h: str) -> str:
+def columns(g: Graph, h: str, size: int) -> str:
+    """[B, R, T, C] to [B, T, R * C], which is `size`."""
+    return g.node("Reshape", g.node("Transpose", h, perm=[0, 2, 1, 3]), g.integers(0, 0, size))
+
+
+def convolved(g: Graph, layer: nn.Conv2d, h: str) -> str:
     bias = [] if layer.bias is None else [g.constant(array(layer.bias))]
     return g.node("Conv", h, g.constant(array(layer.weight)), *bias, pads=[EDGE] * 4, strides=list(layer.stride), kernel_shape=[REACH] * 2)
 
 
-def _width(encoder: Blstm) -> int:
+def width(encoder: Blstm) -> int:
     """Of its input."""
     cell = encoder.layers[0].forwards
     return cell.weight_ih.shape[1] if isinstance(cell, PeepholeLstm) else cell.input_size
-
-
-def _crnn(g: Graph, encoder: Crnn, x: str, n: str) -> tuple[str, str]:
-    down, along = encoder.shape
-    h = g.node("Transpose", _cut(g, x, n, (2,)), perm=[0, 2, 1])                            # [B, height, T]
-    h = g.filled_up(g.filled_up(h, 1, 3, down), 2, 3, along)
-    h = g.node("Unsqueeze", h, g.integers(3))                                               # [B, H, W, 1]
-    for block in encoder.blocks:
-        h = _block(g, block, h, n)
-        n = g.divided_up(n, block.shape[1])
-    return _blstm(g, encoder.blstm, g.node("Reshape", g.node("Transpose", h, perm=[0, 2, 1, 3]), g.integers(0, 0, _width(encoder.blstm))), n)
-
-
-def _block(g: Graph, block: ConvBlock, h: str, n: str) -> str:
-    h = _cut(g, _convolved(g, block.convolution, g.node("Transpose", h, perm=[0, 3, 1, 2])), n, (1, 2), 3)
-    if block.shape != (1, 1):
-        h = g.node("MaxPool", h, kernel_shape=list(block.shape), strides=list(block.shape))
-    h = g.node("Transpose", h, perm=[0, 2, 3, 1])
-    if isinstance(block.norm, nn.LayerNorm):
-        h = g.node("LayerNormalization", h, g.constant(array(block.norm.weight)), axis=-1, epsilon=block.norm.eps)
-    return g.node("LeakyRelu", h, alpha=SLOPE)
 
 
 def log_probs(g: Graph, output: nn.Linear, h: str) -> str:

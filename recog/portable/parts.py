@@ -10,14 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..encoders.blstm import Blstm
+from ..encoders.conv_blstm import ConvBlstm
+from ..encoders.conv_mdrnn import ConvMdrnn
+from ..encoders.crnn import Crnn
+from ..encoders.mdrnn import Mdrnn
 from ..errors import ModelError
 from ..heads.ctc import Ctc
 from ..heads.transducer import Transducer
 from ..models.recognizer import Recognizer
-from . import nodes, scripted
+from . import nodes, pictures, scripted, scripted_pictures
 from .graph import Graph
 
 Value = tuple[str, str, tuple[int | str, ...]]               # name, "float32" or "int64", sides by number or by name
+
+
+ENCODERS = {Blstm: (nodes.blstm, scripted.Stack), ConvBlstm: (nodes.conv_blstm, scripted.ConvStack),      # as nodes, and for TorchScript
+            Crnn: (pictures.crnn, scripted_pictures.PictureStack), Mdrnn: (pictures.mdrnn, scripted_pictures.Levels),
+            ConvMdrnn: (pictures.conv_mdrnn, scripted_pictures.ConvLevels)}
 
 
 @dataclass(frozen=True)
@@ -68,10 +78,10 @@ class Part:
 
 
 def parts(model: Recognizer, width: int, where: object = None) -> list[Part]:
-    """width: values in a frame. Raises ModelError naming the layer that neither format has."""
-    if type(model.encoder) not in scripted.ENCODERS:
-        raise ModelError(f"its encoder {type(model.encoder).__name__} has LSTM layers over images (MDLSTM), which ONNX and TorchScript lack",
-                         where=where, hint="blstm, conv_blstm and crnn can be exported")
+    """width: values in a frame. Raises ModelError naming an encoder that neither format has."""
+    if type(model.encoder) not in ENCODERS:
+        raise ModelError(f"cannot be exported: neither format has its encoder, {type(model.encoder).__name__}", where=where,
+                         hint=f"these can: {', '.join(each.__name__ for each in ENCODERS)}")
     if isinstance(model.head, Ctc):
         return [_reading("model", model, width, model.head.output, "log_probs")]
     return [_reading("encoder", model, width, model.head.from_frames, "emissions"), *_writing(model.head)]
@@ -79,15 +89,15 @@ def parts(model: Recognizer, width: int, where: object = None) -> list[Part]:
 
 def _reading(name: str, model: Recognizer, width: int, output: nn.Linear, called: str) -> Part:
     """The encoder with the first layer of the head on it."""
-    log_probs = called == "log_probs"
+    log_probs, (encoder, twin) = called == "log_probs", ENCODERS[type(model.encoder)]
 
     def as_nodes(g: Graph, x: str, n: str) -> tuple[str, str]:
-        h, n = nodes.encoded(g, model.encoder, x, n)
+        h, n = encoder(g, model.encoder, x, n)
         return nodes.log_probs(g, output, h) if log_probs else nodes.linear(g, output, h), n
 
     return Part(name, (("x", "float32", ("B", "T", width)), ("x_len", "int64", ("B",))),
                 ((called, "float32", ("B", "T_out", output.out_features)), ("lengths", "int64", ("B",))),
-                as_nodes, scripted.Reading(model.encoder, output, log_probs), model.emissions)
+                as_nodes, scripted.Reading(twin(model.encoder), output, log_probs), model.emissions)
 
 
 def _writing(head: Transducer) -> list[Part]:

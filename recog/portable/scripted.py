@@ -1,4 +1,4 @@
-"""Encoders and heads as TorchScript can have them: twins with the same weights, that read and do not learn.
+"""Encoders of sequences and heads as TorchScript can have them: twins with the same weights, that read and do not learn.
 
 What recog's own layers gain from threads, compiled kernels and gradients of their own, TorchScript cannot express. Weights stand in
 nn.LSTM and nn.Linear, which is what quantization looks for.
@@ -14,11 +14,9 @@ from torch.nn import functional
 
 from ..encoders.blstm import Blstm
 from ..encoders.conv_blstm import ConvBlstm
-from ..encoders.crnn import Crnn
 from ..heads.transducer import Transducer
 from ..layers.lstm import LstmLayer, TanhRnn
 from ..layers.peephole import PeepholeLstm
-from ..layers.pictures import SLOPE, ConvBlock
 
 
 class Peephole(nn.Module):
@@ -123,46 +121,12 @@ class ConvStack(nn.Module):
         return self.stack(h.transpose(1, 2).flatten(2), n)
 
 
-class Block(nn.Module):
-    """`ConvBlock` on pictures that lie [B, C, W, H]."""
-
-    def __init__(self, block: ConvBlock):
-        super().__init__()
-        self.convolution, self.norm, self.shape, self.slope = block.convolution, block.norm, list(block.shape), SLOPE
-
-    def forward(self, h: Tensor, n: Tensor) -> Tensor:
-        h = cut(self.convolution(h.transpose(2, 3)).transpose(2, 3), n)
-        h = functional.max_pool2d(h, [self.shape[1], self.shape[0]])
-        return functional.leaky_relu(self.norm(h.permute(0, 2, 3, 1)), self.slope).permute(0, 3, 1, 2)
-
-
-class PictureStack(nn.Module):
-    """`Crnn`."""
-
-    def __init__(self, encoder: Crnn):
-        super().__init__()
-        self.down, self.along = encoder.shape
-        self.widths = [block.shape[1] for block in encoder.blocks]
-        self.blocks, self.stack = nn.ModuleList([Block(block) for block in encoder.blocks]), Stack(encoder.blstm)
-
-    def forward(self, x: Tensor, n: Tensor) -> Tuple[Tensor, Tensor]:
-        h = functional.pad(cut(x[:, None], n), [0, (self.down - x.size(2) % self.down) % self.down,
-                                                0, (self.along - x.size(1) % self.along) % self.along])
-        for i, block in enumerate(self.blocks):
-            h = block(h, n)
-            n = (n + self.widths[i] - 1) // self.widths[i]
-        return self.stack(h.permute(0, 2, 3, 1).flatten(2), n)
-
-
-ENCODERS = {Blstm: Stack, ConvBlstm: ConvStack, Crnn: PictureStack}
-
-
 class Reading(nn.Module):
     """x [B, T, D] and x_len [B] to log-probabilities [B, T', V], or what a transducer's joint wants, and lengths [B]."""
 
-    def __init__(self, encoder: nn.Module, output: nn.Linear, log_probs: bool):
+    def __init__(self, twin: nn.Module, output: nn.Linear, log_probs: bool):
         super().__init__()
-        self.encoder, self.output, self.log_probs = ENCODERS[type(encoder)](encoder), output, log_probs
+        self.encoder, self.output, self.log_probs = twin, output, log_probs
 
     def forward(self, x: Tensor, x_len: Tensor) -> Tuple[Tensor, Tensor]:
         h, n = self.encoder(x, x_len)
