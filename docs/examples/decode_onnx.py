@@ -24,7 +24,8 @@ def frames(path, about):
     cut = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (0, max(0, size["window"] - n))), size["window"])[::size["step"]]
     cut = cut - cut.mean(1, keepdims=True)
     cut = (cut - 0.97 * np.hstack([cut[:, :1], cut[:, :-1]])) * np.hanning(size["window"]) ** 0.85
-    at, edges = mel(np.fft.rfftfreq(size["fft"], 1 / f["rate"])), np.linspace(mel(f["low_hz"]), mel(f["high_hz"] or f["rate"] / 2), f["mels"] + 2)[:, None]
+    at = mel(np.fft.rfftfreq(size["fft"], 1 / f["rate"]))
+    edges = np.linspace(mel(f["low_hz"]), mel(f["high_hz"] or f["rate"] / 2), f["mels"] + 2)[:, None]
     filters = np.minimum(at - edges[:-2], edges[2:] - at).clip(0) / (edges[1] - edges[0])
     x = np.log((abs(np.fft.rfft(cut, size["fft"])) ** 2 @ filters.T).clip(np.finfo(np.float32).eps))
     x = x.clip(x.max() - f["range_db"] * np.log(10) / 10) if f["range_db"] else x

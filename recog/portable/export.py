@@ -46,7 +46,7 @@ def export(source: Path, folder: Path, to: str, int8: bool, name: str | None, fo
         for part in networks:
             path = runtime.write(part, to, int8, partial, facts)
             differs = part.difference(runtime.opened(path, 1), part.trial(SIDES, rng))
-            if not int8 and not differs.max() <= CLOSE:
+            if not differs.max() <= (np.inf if int8 else CLOSE):
                 raise ModelError(f"its {part.name} differs from recog's own by {differs.max():.1e}", where=source, hint="please report this")
             figures = {"largest": float(differs.max()), "mean": float(differs.mean())}
             rows.append({"file": path.name, **part.described(), "differs": figures})

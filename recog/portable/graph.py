@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ConfigError
 
 OPSET = 17                               # the first with LayerNormalization
-IR = 8                                   # of the file: onnxruntime 1.18 and older read it
+IR = 8                                   # version of the file, which old runtimes read as well
 Shape = Sequence[int | str]              # sides by number or by name
 
 

@@ -24,7 +24,6 @@ from .graph import Graph
 
 Value = tuple[str, str, tuple[int | str, ...]]               # name, "float32" or "int64", sides by number or by name
 
-
 ENCODERS = {Blstm: (nodes.blstm, scripted.Stack), ConvBlstm: (nodes.conv_blstm, scripted.ConvStack),      # as nodes, and for TorchScript
             Crnn: (pictures.crnn, scripted_pictures.PictureStack), Mdrnn: (pictures.mdrnn, scripted_pictures.Levels),
             ConvMdrnn: (pictures.conv_mdrnn, scripted_pictures.ConvLevels)}

@@ -91,7 +91,8 @@ def _level(g: Graph, level: MdLstm, h: str, n: str) -> str:
     sheared = [g.node("Concat", *(g.node("Unsqueeze", _turned(g, each, k), g.integers(0)) for k, each in enumerate(four)), axis=0)
                for four in (parts, [real] * 4)]                                             # [4, B, H, W, ...]
     slices = [g.node("Transpose", _sheared(g, each), perm=[3, 0, 1, 2, 4]) for each in sheared]        # [S, 4, B, H, ...]
-    start = g.node("Expand", g.constant(np.zeros((4, 1, 1, units))), g.node("Concat", g.integers(1), g.length(h, 0), g.length(h, 1), g.integers(1), axis=0))
+    sides = g.node("Concat", g.integers(1), g.length(h, 0), g.length(h, 1), g.integers(1), axis=0)
+    start = g.node("Expand", g.constant(np.zeros((4, 1, 1, units))), sides)                 # [4, B, H, units]
 
     def step(h: str, c: str, z: str, real: str) -> tuple[tuple[str, str], str]:
         h, c = _cells(g, level, h, c, z)
