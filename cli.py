@@ -193,15 +193,18 @@ def models_show(model: Annotated[str, typer.Argument(help="A bundled model's nam
 @models_app.command("export")
 def models_export(
     model: Annotated[str, typer.Argument(help="A bundled model's name or a model folder.")],
-    folder: Annotated[Path, typer.Argument(help="The new model folder.")],
+    folder: Annotated[Path, typer.Argument(help="The new folder.")],
     half: Annotated[bool, typer.Option("--half", help="Store the weights in 16 bits: half the size.")] = False,
     name: Annotated[Optional[str], typer.Option(help="A new name.")] = None,
+    to: Annotated[Optional[str], typer.Option(help="For programs without recog: onnx or torchscript.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="With --to: weights in 8 bits, a quarter of the size.")] = False,
     force: Force = False,
 ) -> None:
-    """Copy a model to a folder of its own, with digests made anew."""
+    """Copy a model to a folder of its own, with digests made anew; or with --to write its networks for other programs."""
     from recog.catalog import export_model
 
-    export_model(model, folder, half, name, force)
+    if said := export_model(model, folder, half, name, force, to, int8):
+        print(said)
 
 
 @models_app.command("join")

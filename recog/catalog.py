@@ -8,6 +8,7 @@ from typing import Any
 from . import modeldir, pixelmodel, recipe, textmodel, writingmodel
 from .errors import ConfigError
 from .files import read_json
+from .portable.export import export
 
 
 def list_models() -> str:
@@ -27,7 +28,14 @@ def show_model(name: str) -> dict[str, Any]:
     return info
 
 
-def export_model(name: str, folder: Path, half: bool, new_name: str | None, force: bool) -> None:
+def export_model(name: str, folder: Path, half: bool, new_name: str | None, force: bool, to: str | None = None, int8: bool = False) -> str:
+    """A copy of the model folder, or with `to` networks for other programs. What there is to say of it: nothing of a copy."""
+    if to is not None:
+        if half:
+            raise ConfigError("goes with copies alone", where="--half", hint="--to onnx --int8 makes a small one")
+        return export(modeldir.locate(name), folder, to, int8, new_name, force)
+    if int8:
+        raise ConfigError("goes with --to alone", where="--int8", hint="--half makes a small copy")
     if folder.exists() and not force:
         raise ConfigError("is there already", where=folder, hint="--force overwrites it")
     source = modeldir.locate(name)
@@ -36,10 +44,11 @@ def export_model(name: str, folder: Path, half: bool, new_name: str | None, forc
     if info.get("medium") == writingmodel.MEDIUM:
         writer = writingmodel.load(source)
         writingmodel.save(folder, new_name or writer.name, writer.model, writer.units, facts, half)
-        return
+        return ""
     loaded = modeldir.load(source)
     modeldir.save(folder, new_name or loaded.name, loaded.config, loaded.model, loaded.units, loaded.normalizer, facts, half, loaded.words,
                   modeldir.language_model(source, loaded.info), loaded.members)
+    return ""
 
 
 def list_recipes() -> str:

@@ -22,7 +22,7 @@ LAYERS = [
     ["writing"],
     ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",
-     "formats", "synthesis", "rendering", "writeverbs", "catalog", "doctor", "filefacts", "inspection", "lmtool", "lmverbs"],
+     "formats", "synthesis", "rendering", "writeverbs", "portable", "catalog", "doctor", "filefacts", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,1 @@
+"""Finished models for programs without recog: ONNX and TorchScript, with a description of what goes into them."""
