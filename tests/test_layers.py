@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "recog"
 
 LAYERS = [
-    ["errors", "types", "files", "memory"],
+    ["errors", "types", "files", "growing", "memory", "workers"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
      "exports", "confusions", "svg", "nbest", "pages"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources", "iamdb"],
