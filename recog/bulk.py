@@ -26,7 +26,7 @@ from .growing import growing
 from .modeldir import DEFAULTS, WEIGHTS, described, locate
 from .sources import STDIN, expand, medium_of
 from .types import Decoder, Transcript
-from .workers import cores, spread
+from .workers import cores, set_threads, spread
 
 GROWN = ("text", "jsonl", "tsv", "ctm")      # what is written of one file does not depend on those before it
 FEW = 8                                      # files; of more, the speed is told
@@ -148,9 +148,7 @@ _here: list[_Models] = []                    # in a process of its own: its mode
 
 
 def _begin(threads: int, *wanted: Any) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+    set_threads(threads)
     _here.append(_Models(*wanted))
 
 

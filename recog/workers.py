@@ -37,7 +37,7 @@ def spread(call: Callable, parts: Iterable, jobs: int, begin: Callable[..., None
             yield waiting.popleft().result()
         pool.shutdown()
     except BrokenProcessPool:
-        raise RecogError("a worker process was killed; was memory short?", hint="run again, with fewer --jobs") from None
+        raise RecogError("a worker process was killed; was memory short?", hint="free some, and run again") from None
     finally:
         ours.close()                         # processes that are still at work end
         held.close()
@@ -56,3 +56,10 @@ def _begin(held: Any, begin: Callable[..., None], arguments: tuple) -> None:
 
     threading.Thread(target=follow, daemon=True).start()
     begin(*arguments)
+
+
+def set_threads(count: int) -> None:
+    """How a process begins whose calls use torch: with this many of its threads."""
+    import torch
+
+    torch.set_num_threads(count)
