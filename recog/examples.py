@@ -39,8 +39,8 @@ class Packed(Sequence[Example]):
             ends.append(len(labels))
             speaker.append(speakers.setdefault(example.speaker, len(speakers)))
             words.append(example.words)
-        self.store, self.numbers = store, np.array(numbers)                  # [N], of their utterances in the store
-        self._labels, self._ends, self._words = np.array(labels), ends, words
+        self.store, self.numbers = store, np.frombuffer(numbers, np.int64)   # [N], of their utterances in the store
+        self._labels, self._ends, self._words = np.frombuffer(labels, np.int32), ends, words
         self._speakers, self._speaker = list(speakers), speaker
 
     def __len__(self) -> int:

@@ -16,10 +16,10 @@ class Names:
         self._sorted: tuple[np.ndarray, np.ndarray] | None = None       # hashes in order, and whose they are
 
     def add(self, name: str) -> None:
+        self._sorted = None
         self._letters += name.encode("utf-8", "surrogatepass")
         self._ends.append(len(self._letters))
         self._hashes.append(hash(name))
-        self._sorted = None
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -48,7 +48,7 @@ class Names:
 
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
         if self._sorted is None:
-            hashes = np.array(self._hashes, np.int64)
+            hashes = np.frombuffer(self._hashes, np.int64)
             order = np.argsort(hashes, kind="stable")
             self._sorted = hashes[order], order
         return self._sorted

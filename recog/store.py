@@ -69,7 +69,7 @@ class Store:
         for id in self._names.twice():
             raise DataError(f"utterance '{id}' is in two places", where=folder, hint="delete the folder and run again")
         first.append(len(lengths))
-        self.first, self.lengths, self._offsets, self._in = (np.array(each) for each in (first, lengths, offsets, shards))
+        self.first, self.lengths, self._offsets, self._in = (np.frombuffer(each, each.typecode) for each in (first, lengths, offsets, shards))
         self._map = functools.lru_cache(OPEN)(self._opened)
 
     def _read(self, shard: Path) -> list[tuple[str, int, int, int]]:
