@@ -114,5 +114,5 @@ def _shard(part: tuple) -> int:
                 total += len(frames)
                 yield utterance.id, view, frames
 
-    write_shard(folder, number, items())
+    write_shard(folder, number, items(), () if config.store else utterances)
     return total

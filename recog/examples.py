@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from array import array
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Iterable, Iterator, NamedTuple, Protocol, Sequence
 
@@ -106,13 +107,11 @@ class Examples:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of a shuffled epoch from number `start` on, prepared ahead by a thread."""
-        order = self._order(epoch)
-        return ahead(lambda i: self._batch(order, i, (self.seed, epoch, i)), range(start, len(order.batches)))
+        return self._made(self._order(epoch), start, (self.seed, epoch))
 
     def in_order(self) -> Iterator[Batch]:
         """Every utterance once, first view, unperturbed, sorted by length."""
-        order = self._planned(self.store.first[self.examples.numbers], {}, None)
-        return ahead(lambda i: self._batch(order, i, None), range(len(order.batches)))
+        return self._made(self._planned(self.store.first[self.examples.numbers], {}, None), 0, None)
 
     @functools.lru_cache(maxsize=1)
     def _order(self, epoch: int) -> Epoch:
@@ -140,18 +139,30 @@ class Examples:
         parts = tuple((word.id, view, round(word.start * n), round(word.end * n)) for word, n in zip(found[0], lengths))
         return Spliced(parts, found[1])
 
-    def _batch(self, order: Epoch, number: int, seed: tuple[int, ...] | None) -> Batch:
+    def _made(self, order: Epoch, start: int, seed: tuple[int, ...] | None) -> Iterator[Batch]:
+        """The batches of an order. seed: of what is random in them; None: nothing is."""
+        numbers = range(start, len(order.batches))
+        with closing(self.store.batches([row for row, _, _ in self._stretches(order, i)] for i in numbers)) as frames:
+            with closing(ahead(lambda item: self._batch(order, *item, None if seed is None else (*seed, item[0])), zip(numbers, frames))) as batches:
+                yield from batches
+
+    def _stretches(self, order: Epoch, number: int) -> list[tuple[int, int, int | None]]:
+        """What a batch is made of: rows of the store, and the first frame and the end of what is taken of each."""
+        return [stretch for i in order.batches[number].tolist() for stretch in
+                ([(self.store.row(id, view), first, end) for id, view, first, end in order.spliced[i].parts] if i in order.spliced
+                 else [(int(order.rows[i]), 0, None)])]
+
+    def _batch(self, order: Epoch, number: int, found: Sequence[np.ndarray], seed: tuple[int, ...] | None) -> Batch:
+        """found: the frames [T, D] of its stretches' rows."""
         change, members = None, order.batches[number].tolist()
         if seed is not None and self.perturbing.active:
             change = functools.partial(perturb, config=self.perturbing, features=self.features, rng=np.random.default_rng(seed))
-        found = [self._drawn(order, i) for i in members]
-        return pad([self.examples.id(i) for i in members],
-                   [finish(frames, self.features, self.normalizer, change) for frames, _ in found], [labels for _, labels in found])
-
-    def _drawn(self, order: Epoch, i: int) -> tuple[np.ndarray, Sequence[int]]:
-        """Frames [T, D] and labels of an example."""
-        if i not in order.spliced:
-            return self.store.at(int(order.rows[i])), self.examples.labels(i)
-        parts, labels = order.spliced[i]
-        frames = [self.store.frames(id, view)[first:end] for id, view, first, end in parts]
-        return frames[0] if len(frames) == 1 else np.concatenate(frames), labels
+        cut = iter([frames[first:end] for frames, (_, first, end) in zip(found, self._stretches(order, number))])
+        xs, ys = [], []
+        for i in members:
+            spliced = order.spliced.get(i)
+            parts = [next(cut) for _ in (spliced.parts if spliced else (0,))]
+            frames = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            xs.append(finish(frames, self.features, self.normalizer, change))
+            ys.append(spliced.labels if spliced else self.examples.labels(i))
+        return pad([self.examples.id(i) for i in members], xs, ys)

@@ -49,6 +49,7 @@ def _features(folder: Path) -> str:
     good, silent = verify(folder)
     state = [f"{good:,} as they were written"] if good else []
     state += [f"{silent:,} without a digest (written before recog kept them)"] if silent else []
+    state += [] if store.kept else ["frames are made when they are needed, and not kept"]
     return filefacts.lines([("features", str(folder)), ("utterances", f"{len(store.first) - 1:,}, {len(store.lengths):,} with all copies"),
                             ("frames", f"{int(store.lengths.sum()):,}"), ("shards", ", ".join(state))])
 

@@ -7,13 +7,17 @@ import hashlib
 import json
 from array import array
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from . import manifest
 from .errors import DataError
 from .files import digest, read_json, writing
 from .names import Names
+from .remaking import UTTERANCES, Wanted, remade, remaking
+from .types import Utterance
+from .views import Features, ViewsConfig
 
 
 FLOATS, BYTES = "frames.f32", "frames.u8"        # what a shard's numbers are, by its file's name
@@ -21,8 +25,11 @@ _KINDS = {FLOATS: "<f4", BYTES: "u1"}
 OPEN = 256                                       # shards that are mapped at once: each takes one of the process's open files
 
 
-def write_shard(folder: Path, number: int, items: Iterable[tuple[str, int, np.ndarray]]) -> None:
-    """Writes one shard, a folder, whole or not at all. Items are (utterance id, view, frames [T, D]), all in bytes or all in float32."""
+def write_shard(folder: Path, number: int, items: Iterable[tuple[str, int, np.ndarray]], instead: Sequence[Utterance] = ()) -> None:
+    """Writes one shard, a folder, whole or not at all. Items are (utterance id, view, frames [T, D]), all in bytes or all in float32.
+
+    instead: what the frames are made of; it is kept, and the frames are not, but for how many they are.
+    """
     with writing(shard_path(folder, number)) as partial:
         partial.mkdir()
         rows, offset, width, kind, found = [], 0, None, FLOATS, hashlib.sha256()
@@ -30,11 +37,15 @@ def write_shard(folder: Path, number: int, items: Iterable[tuple[str, int, np.nd
             for id, view, frames in items:
                 width, kind = frames.shape[1], BYTES if frames.dtype == np.uint8 else FLOATS
                 numbers = np.ascontiguousarray(frames, dtype=_KINDS[kind]).tobytes()
-                stream.write(numbers)
+                stream.write(b"" if instead else numbers)
                 found.update(numbers)
                 rows.append([id, view, offset, len(frames)])
                 offset += len(frames)
-        (partial / FLOATS).rename(partial / kind)
+        if instead:
+            (partial / FLOATS).unlink()
+            manifest.write(partial / UTTERANCES, instead)
+        else:
+            (partial / FLOATS).rename(partial / kind)
         (partial / "index.json").write_text(json.dumps({"width": width, "frames": offset, "sha256": found.hexdigest(), "rows": rows}))
 
 
@@ -48,8 +59,9 @@ class Store:
     Views are rows of arrays: those of utterance number n are `first[n]` to before `first[n + 1]`, and `lengths` are their frames.
     """
 
-    def __init__(self, folder: Path):
-        self._names, self._shards = Names(), []
+    def __init__(self, folder: Path, made: tuple[Features, ViewsConfig] | None = None):
+        """made: how frames are made that are not kept."""
+        self._names, self._shards, self._made, self.kept = Names(), [], made, True
         first, lengths, offsets, shards = array("q"), array("q"), array("q"), array("i")
         due, last = 0, None
         for shard in sorted(folder.glob("shard-[0-9]*[0-9]"), key=lambda path: (len(path.name), path.name)):
@@ -77,6 +89,10 @@ class Store:
         index = read_json(shard / "index.json")
         if not index["rows"]:
             return []
+        if (shard / UTTERANCES).exists():
+            self.kept = False
+            self._shards.append((shard, (0, 0), np.dtype("u1")))
+            return index["rows"]
         file = shard / (BYTES if (shard / BYTES).exists() else FLOATS)
         shape, kind = (index["frames"], index["width"]), np.dtype(_KINDS[file.name])
         if not file.exists() or file.stat().st_size != shape[0] * shape[1] * kind.itemsize:
@@ -122,8 +138,28 @@ class Store:
 
     def at(self, row: int) -> np.ndarray:
         """The frames of a view, by its row."""
+        if not self.kept:
+            return remade([self._wanted(row)], *self._how())[0]
         offset = self._offsets[row]
         return self._map(int(self._in[row]))[offset:offset + self.lengths[row]]
+
+    def batches(self, rows: Iterable[Sequence[int]]) -> Iterator[list[np.ndarray]]:
+        """The frames of views, by their rows, for one batch after the other; those that are not kept are made ahead by other processes."""
+        if self.kept:
+            return ([self.at(row) for row in batch] for batch in rows)
+        return remaking(([self._wanted(row) for row in batch] for batch in rows), *self._how())
+
+    def _how(self) -> tuple[Features, ViewsConfig]:
+        if self._made is None:
+            raise DataError("the frames are not kept here, but made when they are needed", where=self._shards[0][0].parent,
+                            hint="run with views.store = true")
+        return self._made
+
+    def _wanted(self, row: int) -> Wanted:
+        """What the frames of a view are made of."""
+        number = int(np.searchsorted(self.first, row, "right")) - 1
+        beginning = int(np.searchsorted(self._in, self._in[row]))            # the first row of the shard
+        return self._shards[self._in[row]][0], number - int(np.searchsorted(self.first, beginning)), row - int(self.first[number])
 
 
 def verify(folder: Path) -> tuple[int, int]:
@@ -134,6 +170,8 @@ def verify(folder: Path) -> tuple[int, int]:
     good = silent = 0
     for shard in sorted(folder.glob("shard-[0-9]*[0-9]")):
         recorded = read_json(shard / "index.json").get("sha256")
+        if (shard / UTTERANCES).exists():
+            continue
         file = next((shard / name for name in _KINDS if (shard / name).exists()), None)
         if file is None:
             raise DataError("is cut short or missing", where=shard / FLOATS, hint="delete its folder and run again")

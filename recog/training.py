@@ -21,7 +21,6 @@ from .perturb import PerturbConfig
 from .phases import Phase, phases, train_phases
 from .plan import Run
 from .pretrain import pretrain
-from .store import Store
 from .text import Units
 from .train import TrainConfig
 from .types import Utterance
@@ -75,12 +74,13 @@ class Material:
 
     def __init__(self, run: Run, units: Units, listing: Path):
         """listing: where utterances that cannot be learned are written down."""
-        self.experiment, self.units, self.store, self.listing = run.experiment, units, Store(run.features), listing
+        self.experiment, self.units, self.store, self.listing = run.experiment, units, run.store(), listing
         self.manifest, self.normalizer = run.manifest, None
         self._packed: dict[str, Packed] = {}
         if run.experiment.features.normalize == "corpus":
-            self.normalizer = Normalizer.fit(limited(values(self.store.frames(u.id, view)), run.experiment.features)
-                                             for u in self.read("train") for view in range(self.store.views(u.id)))
+            rows = ([self.store.row(u.id, view) for view in range(self.store.views(u.id))] for u in self.read("train"))
+            self.normalizer = Normalizer.fit(limited(values(frames), run.experiment.features)
+                                             for views in self.store.batches(rows) for frames in views)
 
     def read(self, split: str) -> Iterator[Utterance]:
         """From the manifest each time: there may be millions."""

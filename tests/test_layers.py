@@ -15,7 +15,7 @@ LAYERS = [
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
      "exports", "confusions", "svg", "nbest", "pages"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources", "iamdb"],
-    ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "names", "store", "batching", "examples", "layers", "kernels", "threads", "precision"],
+    ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "names", "remaking", "store", "batching", "examples", "layers", "kernels", "threads", "precision"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "pixelmodel", "pixelscore", "splice", "hooks"],

@@ -6,19 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from test_command import called
 from test_store import folder, frames                                # noqa: F401  (a fixture)
 
 from recog import corpus, manifest, names, seen, store
+from recog.batching import BatchConfig
 from recog.errors import DataError
-from recog.examples import Example, Packed
+from recog.examples import Example, Examples, Packed
+from recog.features import FeatureConfig
 from recog.files import digest_of
 from recog.names import Names
+from recog.perturb import PerturbConfig
 from recog.seen import Seen
 from recog.store import Store, shard_path, verify, write_shard
+from recog.stages import run_recipe
+from recog.testing import tiny_recipe, tone_corpus
 from recog.types import Utterance
+from recog.views import ViewsConfig
 
 few = st.lists(st.text(st.characters(exclude_categories=[]), max_size=2), max_size=60)
 
@@ -116,3 +123,57 @@ def test_the_fingerprint_of_a_corpus_is_that_of_its_list(tmp_path):
         (tmp_path / name).write_text(name)
     listed = [[name, (tmp_path / name).stat().st_size, (tmp_path / name).stat().st_mtime_ns] for name in ("a.wav", "c", "b/ü.wav")]
     assert corpus.fingerprint(tmp_path) == digest_of(listed)
+
+
+@pytest.fixture(scope="module")
+def two_stores(tmp_path_factory):
+    """Features of ten tones, three views each: kept, and to be made anew."""
+    home = tmp_path_factory.mktemp("stores")
+    spoken = [(f"u{number}", "train" if number < 8 else "dev", "0123456789"[:1 + number]) for number in range(10)]
+    tone_corpus(home, spoken)
+    manifest.write(home / "manifest.jsonl", [Utterance(id, split, str(home / f"{id}.wav"), text) for id, split, text in spoken])
+    features = FeatureConfig(mels=12, normalize="utterance", stack=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "SHARD", 4)
+        patch.setattr(corpus, "cores", lambda: 1)
+        stores = []
+        for kept in (True, False):
+            config = ViewsConfig(speeds=(1.0, 1.1), channels=1, store=kept)
+            corpus.store_features(home / "manifest.jsonl", ["train", "dev"], features, config, home / str(kept))
+            stores.append(Store(home / str(kept), (features, config)))
+    return features, *stores
+
+
+def test_frames_made_anew_are_those_that_would_be_stored(two_stores):
+    features, kept, made = two_stores
+    assert kept.kept and not made.kept and made.ids() == kept.ids() and made.lengths.tolist() == kept.lengths.tolist()
+    for row in range(len(kept.lengths)):
+        assert np.array_equal(made.at(row), kept.at(row)) and made.at(row).dtype == kept.at(row).dtype
+    with pytest.raises(DataError, match="the frames are not kept here"):
+        Store(made._shards[0][0].parent).at(0)
+
+
+def test_batches_made_anew_are_the_same_batches(two_stores):
+    features, *stores = two_stores
+    kept, made = (Examples(each, [Example(f"u{n}", (1 + n % 3,)) for n in range(8)], features, None, BatchConfig(utterances=3), PerturbConfig(noise=0.3), 7)
+                  for each in stores)
+    for ours, theirs in ((kept.epoch(1), made.epoch(1)), (kept.epoch(2, 1), made.epoch(2, 1)), (kept.in_order(), made.in_order())):
+        batches = list(zip(ours, theirs, strict=True))
+        assert len(batches) >= 2
+        for a, b in batches:
+            assert a.ids == b.ids and all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("x", "x_len", "y", "y_len"))
+    early = made.epoch(3)
+    next(early)
+    early.close()                                                       # its processes end
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_with_frames_made_anew_ends_with_the_same_weights(tmp_path):
+    recipe, sounds, digests = tiny_recipe(tmp_path / "tiny"), tone_corpus(tmp_path / "corpus"), []
+    for kept in ("true", "false"):
+        run_recipe(str(recipe), sounds, "ctc", [f"views.store={kept}", "features.normalize=corpus", "train.epochs=1"], tmp_path / kept, None,
+                   "train", None, False)
+        digests.append((tmp_path / kept / "tiny" / "ctc" / "model" / "weights.safetensors").read_bytes())
+    assert digests[0] == digests[1]
+    (made,) = (tmp_path / "false" / "tiny").glob("features-*[0-9a-f]")
+    assert not list(made.rglob("frames*")) and list(made.rglob("utterances.jsonl"))
