@@ -61,8 +61,12 @@ def utterances(count: int) -> Iterator[Any]:
             if number == count:
                 return
             text = " ".join([WORDS[w] for w in chosen[:size]])
-            yield Utterance(f"spk{number % 1000:03d}-utt{number:08d}", "dev" if number % 1000 == 999 else "train", f"{number // 1000}/{number}.flac",
+            yield Utterance(_id(number), "dev" if number % 1000 == 999 else "train", f"{number // 1000}/{number}.flac",
                             text, f"spk{number % 1000:03d}")
+
+
+def _id(number: int) -> str:
+    return f"spk{number % 1000:03d}-utt{number:08d}"
 
 
 RECIPE = """\
@@ -99,11 +103,10 @@ def _check(folder: Path, count: int) -> list:
 
 def _index(folder: Path, count: int) -> list:
     """Shards as the stage `features` writes them, but of holes."""
-    from recog import manifest
     from recog.corpus import SHARD
     from recog.store import BYTES, shard_path
 
-    rng, ids = np.random.default_rng(1), (u.id for u in manifest.read(folder / "prepare" / "manifest.jsonl"))
+    rng, ids = np.random.default_rng(1), map(_id, range(count))
     for number, start in enumerate(range(0, count, SHARD)):
         lengths = np.clip(300 * np.exp(0.5 * rng.standard_normal(min(SHARD, count - start))), 60, 2000).astype(int).tolist()
         offsets = np.cumsum([0, *lengths]).tolist()

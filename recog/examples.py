@@ -35,7 +35,7 @@ class Packed(Sequence[Example]):
         speakers: dict[str, int] = {}
         numbers, labels, ends, speaker, words = array("q"), array("i"), array("q", [0]), array("i"), array("i")
         for example in examples:
-            numbers.append(store.number(example.id))
+            numbers.append(store.number(example.id, numbers[-1] + 1 if numbers else 0))          # a manifest's order, most often
             labels.extend(example.labels)
             ends.append(len(labels))
             speaker.append(speakers.setdefault(example.speaker, len(speakers)))

@@ -29,8 +29,10 @@ class Names:
             raise IndexError(number)
         return self._letters[self._ends[number]:self._ends[number + 1]].decode("utf-8", "surrogatepass")
 
-    def find(self, name: str) -> int:
-        """Its number; -1: it is none of them."""
+    def find(self, name: str, guess: int = -1) -> int:
+        """Its number; -1: it is none of them. guess: the number that it may have."""
+        if 0 <= guess < len(self) and self[guess] == name:
+            return guess
         hashes, numbers = self._order()
         at, wanted = int(np.searchsorted(hashes, hash(name))), hash(name)
         while at < len(hashes) and hashes[at] == wanted:

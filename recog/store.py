@@ -113,9 +113,9 @@ class Store:
     def id(self, number: int) -> str:
         return self._names[number]
 
-    def number(self, id: str) -> int:
-        """Of an utterance, in the order of the shards. Raises KeyError."""
-        number = self._names.find(id)
+    def number(self, id: str, guess: int = -1) -> int:
+        """Of an utterance, in the order of the shards. guess: what it may be. Raises KeyError."""
+        number = self._names.find(id, guess)
         if number < 0:
             raise KeyError(id)
         return number
