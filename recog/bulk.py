@@ -129,7 +129,7 @@ class _Work:
                 self.files += len(part.sources)
             return
         share = max(1, cores() // self.jobs)
-        for part, (found, errors, heard) in zip(parts, spread(_done, parts, self.jobs, _begin, share, *self.wanted)):
+        for (found, errors, heard), part in zip(spread(_done, parts, self.jobs, _begin, share, *self.wanted), parts):
             for error in errors:
                 self.failed(error)
             self.files += len(part.sources)
