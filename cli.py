@@ -67,7 +67,9 @@ def transcribe(
     lexicon: Annotated[Optional[str], typer.Option(metavar="FILE", help="More words and their phones, in the CMU format.")] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Images are pages of several lines.")] = False,
     output_dir: Annotated[Optional[Path], typer.Option("--output-dir", "-o", help="Write one file per input into this folder.")] = None,
+    output: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write all into this file; killed, run again to go on.")] = None,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out inputs whose output is there already.")] = False,
+    jobs: Annotated[Optional[int], typer.Option(min=1, help="Processes at once; default: all cores, for many files.")] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
     rate: Annotated[Optional[int], typer.Option(help="Samples a second of the stream; default: the model's.")] = None,
     device: Device = "auto",
@@ -79,10 +81,10 @@ def transcribe(
     from recog.bulk import check_options, transcribe_files
     from recog.live import transcribe_stream
 
-    check_options(stream, rate, output_dir, skip_existing)
+    check_options(stream, rate, output_dir, skip_existing, output, jobs)
     if stream:
         raise typer.Exit(transcribe_stream(files, model, format, options, rate, device))
-    raise typer.Exit(transcribe_files(files, model, format, options, output_dir, skip_existing, force, device))
+    raise typer.Exit(transcribe_files(files, model, format, options, output_dir, skip_existing, force, device, output, jobs))
 
 
 @app.command()

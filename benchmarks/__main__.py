@@ -11,7 +11,8 @@ from pathlib import Path
 
 from .table import machine, markdown, plain
 
-NAMES = ("blstm", "peephole", "training", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram", "synthesis", "mdlstm", "export")
+NAMES = ("blstm", "peephole", "training", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram", "synthesis", "mdlstm", "export",
+         "scale")
 
 
 def main() -> int:
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file")
     parser.add_argument("--text", type=Path, metavar="PATH", help="for ngram: a text, or a folder of .txt files")
     parser.add_argument("--manifest", type=Path, metavar="FILE", action="append", help="for export: test utterances of sound or ink; may be given again")
+    parser.add_argument("--utterances", type=int, metavar="N", help="for scale: how many, if not ten million")
     wanted = parser.parse_args()
     if unknown := set(wanted.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
@@ -29,7 +31,7 @@ def main() -> int:
     print("\n".join(facts), flush=True)
     for name in wanted.names or NAMES:
         began = time.monotonic()
-        also = {"ngram": {"text": wanted.text}, "export": {"manifests": wanted.manifest or []}}.get(name, {})
+        also = {"ngram": {"text": wanted.text}, "export": {"manifests": wanted.manifest or []}, "scale": {"utterances": wanted.utterances}}.get(name, {})
         tables[name] = list(importlib.import_module(f"benchmarks.{name}").rows(wanted.quick, **also))
         print(f"\n{plain(name, tables[name])}", flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} seconds", file=sys.stderr, flush=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ import torch
 
 from . import pronounce, reading
 from .answers import joined, transcript
-from .batching import BatchConfig, pad, plan
+from .batching import BatchConfig, ahead, pad, plan
 from .components import find, section
 from .config import Component
 from .decode import decode, make
@@ -85,43 +86,57 @@ class Transcriber:
 
     def __init__(self, loaded: LoadedModel, device: str = "auto"):
         self.loaded = loaded
+        self.heard: Counter[str] = Counter()     # so far: seconds of sound ("audio"), points of ink ("ink"), images ("image")
         self.device = _device(device)
         for each in (loaded, *loaded.members):
             each.model.to(self.device)
 
     def transcribe(self, sources: str | Path | Iterable[str | Path], options: TranscribeOptions = TranscribeOptions(),
-                   on_error: Callable[[RecogError], None] | None = None) -> Iterator[Transcript]:
+                   on_error: Callable[[RecogError], None] | None = None, decoder: Decoder | None = None) -> Iterator[Transcript]:
         """One Transcript per file, in order, each as soon as it is ready; memory does not grow with length.
 
         '-' reads standard input. A file that cannot be read goes to `on_error`, and the rest goes on; without
-        `on_error` the error is raised.
+        `on_error` the error is raised. decoder: what `decoder(options)` gave, to be used again.
         """
         if options.lexicon is not None:
             yield from self.knowing(Path(options.lexicon)).transcribe(sources, replace(options, lexicon=None), on_error)
             return
         if isinstance(sources, (str, Path)):
             sources = [sources]
-        decoder = self._decoder(options)
+        decoder = decoder or self.decoder(options)
         waiting: deque[_File] = deque()
         pieces: list[tuple[_File, int, Piece]] = []
-        for source in map(str, sources):
-            file = _File(source, Path(source).stem if source != "-" else "stdin", reading.BETWEEN[reading.medium(self.loaded)])
-            waiting.append(file)
-            try:
-                for piece in reading.pieces(self.loaded, source, options.segment, options.lines):
-                    pieces.append((file, len(file.answers), piece))
+        with closing(ahead(lambda item: item, self._read(map(str, sources), options), GROUP)) as read:
+            for file, found in read:
+                if not waiting or waiting[-1] is not file:
+                    waiting.append(file)
+                if isinstance(found, Piece):
+                    pieces.append((file, len(file.answers), found))
                     file.answers.append(None)
-                    file.areas.append(piece.area)
+                    file.areas.append(found.area)
                     if len(pieces) == GROUP:
                         self._answer(pieces, decoder, options)
                         pieces = []
-            except RecogError as error:
-                file.error = error
-                pieces = [piece for piece in pieces if piece[0] is not file]
-            file.closed = True
-            yield from self._finished(waiting, options, on_error)
+                    continue
+                if found is not None:
+                    file.error = found
+                    pieces = [piece for piece in pieces if piece[0] is not file]
+                file.closed = True
+                yield from self._finished(waiting, options, on_error)
         self._answer(pieces, decoder, options)
         yield from self._finished(waiting, options, on_error)
+
+    def _read(self, sources: Iterable[str], options: TranscribeOptions) -> Iterator[tuple[_File, Piece | RecogError | None]]:
+        """The pieces of each file; then None, or what is wrong with it. In a thread of its own, ahead of the network."""
+        torch.set_num_threads(1)                                 # the others are the network's
+        for source in sources:
+            file = _File(source, Path(source).stem if source != "-" else "stdin", reading.BETWEEN[reading.medium(self.loaded)])
+            try:
+                for piece in reading.pieces(self.loaded, source, options.segment, options.lines, self.heard):
+                    yield file, piece
+                yield file, None
+            except RecogError as error:
+                yield file, error
 
     def stream(self, options: TranscribeOptions = TranscribeOptions(), rate: int | None = None) -> Stream:
         """A transcript that grows while sound arrives, `rate` samples a second (None: the model's rate).
@@ -130,7 +145,7 @@ class Transcriber:
         """
         if options.lexicon is not None:
             return self.knowing(Path(options.lexicon)).stream(replace(options, lexicon=None), rate)
-        return Stream(self.loaded, self._decoder(options), rate)
+        return Stream(self.loaded, self.decoder(options), rate)
 
     def knowing(self, lexicon: Path) -> Transcriber:
         """The same with more words, from a pronunciation dictionary in the CMU format. Raises DataError, or ConfigError."""
@@ -167,7 +182,8 @@ class Transcriber:
             else:
                 on_error(file.error)
 
-    def _decoder(self, options: TranscribeOptions) -> Decoder:
+    def decoder(self, options: TranscribeOptions) -> Decoder:
+        """What these options ask for. Raises ConfigError, or what is wrong with a file that they name."""
         chosen = self.loaded.config.decoder
         guided = options.lm not in (None, "none") or options.lm_weight is not None
         wishes = (options.beam, options.phrases, options.length_bonus, options.word_bonus)

@@ -44,22 +44,23 @@ def plan(lengths: np.ndarray, config: BatchConfig, rng: np.random.Generator | No
 
 def _cut(pool: np.ndarray, lengths: np.ndarray, config: BatchConfig) -> list[np.ndarray]:
     """Cuts a pool sorted by length into batches that keep both limits."""
-    batches, begin = [], 0
+    batches, begin, frames = [], 0, lengths[pool].tolist()
     for end in range(1, len(pool) + 1):
         full = end - begin == config.utterances
-        if end == len(pool) or full or (end - begin + 1) * lengths[pool[end]] > config.frames:
+        if end == len(pool) or full or (end - begin + 1) * frames[end] > config.frames:
             batches.append(pool[begin:end])
             begin = end
     return batches
 
 
-def waste(lengths: np.ndarray, batches: Iterable[np.ndarray]) -> float:
+def waste(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
     """The share of padded frames that are padding, 0 to 1."""
-    padded = used = 0
-    for batch in batches:
-        padded += len(batch) * int(lengths[batch].max())
-        used += int(lengths[batch].sum())
-    return 1 - used / padded if padded else 0.0
+    if not len(batches):
+        return 0.0
+    sizes = np.array([len(batch) for batch in batches])
+    frames = lengths[np.concatenate(batches)]
+    padded = int((np.maximum.reduceat(frames, np.cumsum(sizes) - sizes) * sizes).sum())
+    return 1 - int(frames.sum()) / padded if padded else 0.0
 
 
 def pad(ids: Sequence[str], xs: Sequence[np.ndarray], ys: Sequence[Sequence[int]]) -> Batch:

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import os
-import threading
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Iterable, Iterator
 
 import numpy as np
 
 from . import manifest
-from .errors import DataError, RecogError
-from .files import digest, digest_of, write_text
+from .errors import DataError
+from .files import digest, writing
 from .ledger import say
 from .recipe import Recipe
 from .store import shard_path, write_shard
 from .types import Utterance
 from .views import Features, ViewsConfig, views
+from .workers import cores, set_threads, spread
 
 SHARD = 128                                  # utterances to a shard: one unit of parallel work and of resuming
 
 
 def fingerprint(corpus: Path) -> str:
     """Changes when a file of the corpus comes, goes, or is written. Reads no file."""
-    rows = []
+    found, between = hashlib.sha256(b"["), b""           # of a JSON array, as digest_of makes it, never in memory as a whole
     for folder, folders, files in os.walk(corpus, followlinks=True):
         folders.sort()
         for name in sorted(files):
             path = os.path.join(folder, name)
             stat = os.stat(path) if os.path.exists(path) else os.lstat(path)        # a link may lead nowhere
-            rows.append([os.path.relpath(path, corpus), stat.st_size, stat.st_mtime_ns])
-    return digest_of(rows)
+            row = [os.path.relpath(path, corpus), stat.st_size, stat.st_mtime_ns]
+            found.update(between + json.dumps(row, ensure_ascii=False).encode())
+            between = b", "
+    found.update(b"]")
+    return found.hexdigest()
 
 
 def prepare(recipe: Recipe, corpus: Path, folder: Path) -> dict:
@@ -60,51 +63,44 @@ def prepare(recipe: Recipe, corpus: Path, folder: Path) -> dict:
 
 def _texts(recipe: Recipe, corpus: Path, path: Path) -> dict[str, str]:
     """Writes the free texts for language models, if there are any; gives their digest."""
-    lines = list(recipe.texts(corpus) or ())
-    if not lines:
+    lines = iter(recipe.texts(corpus) or ())
+    first = next(lines, None)
+    if first is None:
         return {}
-    write_text(path, "".join(f"{line}\n" for line in lines))
-    say(f"prepare: {len(lines):,} lines of free text for language models")
+    with writing(path) as partial, open(partial, "w", encoding="utf-8") as stream:
+        for count, line in enumerate(itertools.chain([first], lines), 1):
+            stream.write(f"{line}\n")
+    say(f"prepare: {count:,} lines of free text for language models")
     return {"texts": digest(path)}
 
 
 def store_features(path: Path, splits: list[str], features: Features, config: ViewsConfig, folder: Path) -> dict:
     """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept."""
-    utterances = [u for u in manifest.read(path) if u.split in splits]
-    parts = [(folder, number, utterances[start:start + SHARD], features, config)
-             for number, start in enumerate(range(0, len(utterances), SHARD))]
-    todo = [part for part in parts if not shard_path(folder, part[1]).exists()]
-    workers = min(os.cpu_count() or 1, len(todo))
-    if workers > 1:
-        try:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-                frames = sum(pool.map(_shard, todo))
-        except BrokenProcessPool:
-            raise RecogError("a worker process was killed; was memory short?", where=folder,
-                             hint="run again: what is finished is kept") from None
-    else:
-        frames = sum(map(_shard, todo))
-    say(f"features: {len(utterances)} utterances, {_amount(frames, features)} with all copies")
-    return {"utterances": len(utterances)}
+    count = 0
+
+    def todo() -> Iterator[tuple]:
+        nonlocal count
+        wanted = (u for u in manifest.read(path) if u.split in splits)
+        for number in itertools.count():
+            utterances = list(itertools.islice(wanted, SHARD))
+            count += len(utterances)
+            if not utterances:
+                return
+            if not shard_path(folder, number).exists():
+                yield folder, number, utterances, features, config
+
+    parts = todo()
+    first = list(itertools.islice(parts, cores()))
+    parts = itertools.chain(first, parts)
+    frames = sum(spread(_shard, parts, len(first), set_threads, 1) if len(first) > 1 else map(_shard, parts))
+    say(f"features: {count} utterances, {_amount(frames, features)} with all copies")
+    return {"utterances": count}
 
 
 def _amount(frames: int, features: Features) -> str:
     if features.medium == "audio":
         return f"{frames * features.step_ms / 3.6e6:.2f} hours"
     return f"{frames:,} {'points' if features.medium == 'ink' else 'columns of pixels'}"
-
-
-def _start_worker() -> None:
-    """One torch thread each; and a worker does not outlive its parent, or it could write into the files of the next run."""
-    import torch
-
-    torch.set_num_threads(1)
-
-    def follow() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _shard(part: tuple) -> int:
@@ -118,5 +114,5 @@ def _shard(part: tuple) -> int:
                 total += len(frames)
                 yield utterance.id, view, frames
 
-    write_shard(folder, number, items())
+    write_shard(folder, number, items(), () if config.store else utterances)
     return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from .types import Decoder, Hypothesis, Utterance
 class DevelopmentSet:
     """Called with a model, gives {"loss": nats per utterance, "error": errors per reference token}."""
 
-    def __init__(self, examples: Examples, units: Units, texts: Sequence[str], unit: str, fold: Fold | None = None):
+    def __init__(self, examples: Examples, units: Units, texts: Iterable[str], unit: str, fold: Fold | None = None):
         self.examples, self.units, self.unit, self.fold = examples, units, unit, fold
         self.texts = {example.id: text for example, text in zip(examples.examples, texts)}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterable
+from typing import Callable, Iterable
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from .types import Utterance
 CLIPPED = 0.98                   # of full scale: 8-bit sound goes no higher than 0.992, mu-law than 0.981
 SHOWN = 10                       # stretches of speech that are listed
 LONG = 100                       # characters of a text that are shown
+SOURCES = 10_000                 # files whose length is remembered, for manifests that have several utterances of one file
 DARK = 128                       # grey values below it count as dark
 
 
@@ -112,13 +114,11 @@ def of_manifest(path: Path) -> str:
     splits: dict[str, _Split] = {}
     letters: Counter[str] = Counter()
     words: Counter[str] = Counter()
-    lengths: dict[str, tuple[bool, float | None]] = {}
-    utterances = list(manifest.read(path))
-    if not utterances:
-        raise DataError("holds no utterances", where=path)
-    for utterance in utterances:
+    length = functools.lru_cache(SOURCES)(functools.partial(_length, path.parent))
+    shortest = longest = None
+    for utterance in manifest.read(path):
         split = splits.setdefault(utterance.split, _Split())
-        there, seconds = _found(utterance, path.parent, lengths)
+        there, seconds = _found(utterance, length)
         split.utterances += 1
         split.seconds += seconds or 0.0
         split.found += there
@@ -128,14 +128,18 @@ def of_manifest(path: Path) -> str:
         split.characters += len(utterance.text)
         letters.update(utterance.text)
         words.update(utterance.text.split())
+        shortest = utterance if shortest is None or len(utterance.text) < len(shortest.text) else shortest
+        longest = utterance if longest is None or len(utterance.text) >= len(longest.text) else longest
+    if shortest is None or longest is None:
+        raise DataError("holds no utterances", where=path)
     rows = [("manifest", str(path)), *_table(splits)]
-    by_length = sorted(utterances, key=lambda u: len(u.text))
-    lost = len(utterances) - sum(split.found for split in splits.values())
+    count = sum(split.utterances for split in splits.values())
+    lost = count - sum(split.found for split in splits.values())
     if lost:
-        rows.append(("not found", f"{lost} of {len(utterances)} files are not there or cannot be read"))
+        rows.append(("not found", f"{lost} of {count} files are not there or cannot be read"))
     alphabet = "".join(sorted(letters))
     rows += [("vocabulary", f"{len(words)} different words, {len(letters)} different characters: {alphabet!r}"),
-             ("shortest", _text(by_length[0])), ("longest", _text(by_length[-1]))]
+             ("shortest", _text(shortest)), ("longest", _text(longest))]
     return lines(rows)
 
 
@@ -146,20 +150,23 @@ def _table(splits: dict[str, _Split]) -> list[tuple[str, str]]:
     return [(first, "".join(f"{cell:>12}" for cell in rest)) for first, *rest in [("split", *names), *cells]]
 
 
-def _found(utterance: Utterance, folder: Path, lengths: dict[str, tuple[bool, float | None]]) -> tuple[bool, float | None]:
-    """Whether its file is there and can be read, and its seconds if it is sound. Sources are relative to the manifest, or to where we are."""
+def _found(utterance: Utterance, length: Callable[[str], tuple[bool, float | None]]) -> tuple[bool, float | None]:
+    """Whether its file is there and can be read, and its seconds if it is sound."""
     if utterance.end is not None:
         return True, utterance.end - utterance.start
-    if utterance.source not in lengths:
-        path = next((p for p in (Path(utterance.source), folder / utterance.source) if p.is_file()), None)
-        drawn = path is not None and medium_of(str(path)) in ("ink", "image")
-        try:
-            length = audio.duration(path) if path and not drawn else None
-        except DataError:
-            length = None
-        lengths[utterance.source] = (drawn or length is not None, length)
-    there, length = lengths[utterance.source]
-    return there, None if length is None else length - utterance.start
+    there, seconds = length(utterance.source)
+    return there, None if seconds is None else seconds - utterance.start
+
+
+def _length(folder: Path, source: str) -> tuple[bool, float | None]:
+    """The same of a whole file. Sources are relative to the manifest, which is in this folder, or to where we are."""
+    path = next((p for p in (Path(source), folder / source) if p.is_file()), None)
+    drawn = path is not None and medium_of(str(path)) in ("ink", "image")
+    try:
+        seconds = audio.duration(path) if path and not drawn else None
+    except DataError:
+        seconds = None
+    return drawn or seconds is not None, seconds
 
 
 def _text(utterance: Utterance) -> str:

@@ -22,7 +22,6 @@ from .lm.recipe import LmConfig, learn
 from .lm.tokens import SPECIAL
 from .modeldir import LoadedModel
 from .plan import Run
-from .store import Store
 from .text import Units
 from .types import Decoder
 
@@ -82,7 +81,7 @@ def _tune(run: Run, loaded: LoadedModel, decoders: Mapping[str, Component], unit
     loaded.model.to(device)
     dev = list(manifest.read(run.manifest, run.recipe.config.dev))
     dev = dev[::-(-len(dev) // ENOUGH)]
-    heard = emissions_of(loaded, Store(run.features), [u.id for u in dev])
+    heard = emissions_of(loaded, run.store(), [u.id for u in dev])
     return {name: tuning.tune(loaded, component, heard, {u.id: u.text for u in dev}, unit, run.recipe.folding(),
                               out / f"{name}.svg", say)
             for name, component in decoders.items() if getattr(component.config, "lm", False)}

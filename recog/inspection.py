@@ -12,7 +12,7 @@ from .errors import DataError
 from .files import read_json
 from .sources import SUFFIXES
 
-KINDS = "a file of sound, ink or an image, a manifest (.jsonl), a model folder, or a run's folder (exp/RECIPE/MODEL)"
+KINDS = "a file of sound, ink or an image, a manifest (.jsonl), a model folder, a run's folder (exp/RECIPE/MODEL), or a folder of features"
 STAGES = ("units", "train", "lm", "decode", "score")     # those of a run alone; `prepare` and `features` are shared by all runs
 
 
@@ -23,6 +23,8 @@ def describe(path: Path) -> str:
             return _model(path)
         if any((path / stage / "begun.json").exists() for stage in STAGES):
             return _run(path)
+        if next(path.glob("shard-[0-9]*[0-9]"), None) is not None:
+            return _features(path)
         runs = sorted({str(p.parent.parent) for p in path.glob("*/*/begun.json")})
         raise DataError("is neither a model folder nor a run's folder", where=path,
                         hint=f"look at {', '.join(runs[:5])}" if runs else f"inspect reads {KINDS}")
@@ -37,6 +39,19 @@ def describe(path: Path) -> str:
     if image.is_image(path):
         return filefacts.of_image(path)
     raise DataError("is not a kind of file that recog knows", where=path, hint=f"inspect reads {KINDS}")
+
+
+def _features(folder: Path) -> str:
+    """Reads all of them, and compares their digests."""
+    from .store import Store, verify
+
+    store = Store(folder)
+    good, silent = verify(folder)
+    state = [f"{good:,} as they were written"] if good else []
+    state += [f"{silent:,} without a digest (written before recog kept them)"] if silent else []
+    state += [] if store.kept else ["frames are made when they are needed, and not kept"]
+    return filefacts.lines([("features", str(folder)), ("utterances", f"{len(store.first) - 1:,}, {len(store.lengths):,} with all copies"),
+                            ("frames", f"{int(store.lengths.sum()):,}"), ("shards", ", ".join(state))])
 
 
 # --- model ---

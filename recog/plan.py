@@ -10,6 +10,7 @@ from .config import plain
 from .experiment import Experiment
 from .files import digest_of, read_json
 from .recipe import Recipe
+from .store import Store
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Run:
     def features(self) -> Path:
         """Shared by all models whose features before normalization are the same."""
         return self.home / f"features-{digest_of(self.feature_settings)[:8]}"
+
+    def store(self) -> Store:
+        """The features, opened."""
+        return Store(self.features, (self.experiment.features, self.experiment.views))
 
     @property
     def feature_settings(self) -> dict[str, Any]:

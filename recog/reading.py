@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple
@@ -19,7 +20,7 @@ from .pen.layout import lines_of
 from .scan import features as scan
 from .scan import layout
 from .segment import SegmentConfig, segments
-from .types import Box, Image, Ink
+from .types import Box, Image, Ink, Waveform
 from .views import picture
 
 BETWEEN = {"audio": " ", "ink": "\n", "image": "\n"}         # what stands between the texts of two pieces
@@ -45,22 +46,37 @@ def medium(loaded: LoadedModel) -> str:
     return loaded.config.features.medium
 
 
-def pieces(loaded: LoadedModel, source: str, config: SegmentConfig = SegmentConfig(), lines: bool = False) -> Iterator[Piece]:
-    """source: a file, or '-', standard input. lines: an image is a page of several lines. Raises DataError."""
+def pieces(loaded: LoadedModel, source: str, config: SegmentConfig = SegmentConfig(), lines: bool = False,
+           heard: Counter[str] | None = None) -> Iterator[Piece]:
+    """source: a file, or '-', standard input. lines: an image is a page of several lines. Raises DataError.
+
+    heard: how much is read is added there, by medium: seconds of sound, points of ink, images.
+    """
+    heard = Counter() if heard is None else heard
     if medium(loaded) == "audio":
-        return _stretches(loaded, source, config)
+        return _stretches(loaded, source, config, heard)
     if source == "-":
         raise ConfigError(f"{medium(loaded)} is read from files, not from standard input", where=source)
     if medium(loaded) == "ink":
-        return lines_of_ink(loaded, ink.read(Path(source)))
-    return lines_of_image(loaded, picture(Path(source), Path(source).stem), source, lines)
+        page = ink.read(Path(source))
+        heard["ink"] += len(page.points)
+        return lines_of_ink(loaded, page)
+    seen = picture(Path(source), Path(source).stem)
+    heard["image"] += 1
+    return lines_of_image(loaded, seen, source, lines)
 
 
-def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig) -> Iterator[Piece]:
+def _stretches(loaded: LoadedModel, source: str, config: SegmentConfig, heard: Counter[str]) -> Iterator[Piece]:
     features = loaded.config.features
     name = "standard input" if source == "-" else source
     read_from = sys.stdin.buffer.read() if source == "-" else source
-    for segment in segments(audio.blocks(read_from, rate=features.rate, name=name), config):
+
+    def counted() -> Iterator[Waveform]:
+        for block in audio.blocks(read_from, rate=features.rate, name=name):
+            heard["audio"] += block.seconds
+            yield block
+
+    for segment in segments(counted(), config):
         where = partial(_second, loaded, segment.start)
         frames, *others = (_finished(extract(segment.waveform, model.config.features), model) for model in (loaded, *loaded.members))
         yield Piece(frames, where, where, others=tuple(others))

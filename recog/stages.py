@@ -19,7 +19,6 @@ from .ledger import Stage, run as run_stage, say
 from .plan import Run
 from .recipe import Recipe
 from .recipe import find as find_recipe
-from .store import Store
 from .training import train_model
 
 
@@ -101,7 +100,7 @@ def _decode(run: Run, done: dict, device: torch.device) -> Planned:
     def work(out: Path) -> dict[str, Any]:
         loaded = modeldir.load(run.folder / "model")
         loaded.model.to(device)
-        store, speeds, decoders = Store(run.features), {}, ready(run, loaded, named)
+        store, speeds, decoders = run.store(), {}, ready(run, loaded, named)
         members = {name: ensemble.members(loaded, paths) for name, paths in joined.items()}
         for split in splits:
             utterances = list(manifest.read(run.manifest, split))

@@ -148,13 +148,12 @@ class Units:
 
 def learn(config: UnitsConfig, texts: Iterable[str], folder: Path = Path()) -> Units:
     """The inventory of these training texts, in code-point order; or of the lexicon, a file in the folder."""
-    texts = list(texts)
     if config.lexicon is not None:
         lexicon = pronounce.read(folder / config.lexicon)
         phones = {phone for ways in lexicon.values() for way in ways for phone in way}
         return Units(config.kind, [BLANK, " ", *sorted(phones)], lexicon=lexicon)
     if config.kind == "piece":
-        return _learn_pieces(config, texts)
+        return _learn_pieces(config, list(texts))
     symbols = sorted({symbol for text in texts for symbol in _split(text, config.kind)} | set(config.also))
     if BLANK in symbols:
         raise DataError(f"a transcript holds '{BLANK}', which is the name of the blank")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from torch import nn
 from . import manifest, modeldir, results, splice
 from .errors import DataError
 from .evaluation import DevelopmentSet, emissions
-from .examples import Example, Examples
+from .examples import Example, Examples, Packed
 from .features import Normalizer, limited, values
 from .files import digest
 from .ledger import say
@@ -21,7 +21,6 @@ from .perturb import PerturbConfig
 from .phases import Phase, phases, train_phases
 from .plan import Run
 from .pretrain import pretrain
-from .store import Store
 from .text import Units
 from .train import TrainConfig
 from .types import Utterance
@@ -66,7 +65,7 @@ def fresh(run: Run, material: Material, begun: bool) -> tuple[Recognizer, str | 
         for w in model.parameters():
             nn.init.uniform_(w, -config.initial, config.initial)
     if getattr(run.experiment.head.config, "pretrain_epochs", 0) and not begun:      # a transducer's prediction network
-        pretrain(model.head, [material.labels(u) for u in material.utterances["train"]], config.seed, say)
+        pretrain(model.head, [material.labels(u) for u in material.read("train")], config.seed, say)
     return model, modeldir.start_from(model, material.units, config.start) if config.start else None
 
 
@@ -75,15 +74,20 @@ class Material:
 
     def __init__(self, run: Run, units: Units, listing: Path):
         """listing: where utterances that cannot be learned are written down."""
-        self.experiment, self.units, self.store, self.listing = run.experiment, units, Store(run.features), listing
-        self.utterances = {split: list(manifest.read(run.manifest, split)) for split in ("train", run.recipe.config.dev)}
-        self.normalizer = None
+        self.experiment, self.units, self.store, self.listing = run.experiment, units, run.store(), listing
+        self.manifest, self.normalizer = run.manifest, None
+        self._packed: dict[str, Packed] = {}
         if run.experiment.features.normalize == "corpus":
-            self.normalizer = Normalizer.fit(limited(values(self.store.frames(u.id, view)), run.experiment.features)
-                                             for u in self.utterances["train"] for view in range(self.store.views(u.id)))
+            rows = ([self.store.row(u.id, view) for view in range(self.store.views(u.id))] for u in self.read("train"))
+            self.normalizer = Normalizer.fit(limited(values(frames), run.experiment.features)
+                                             for views in self.store.batches(rows) for frames in views)
 
-    def texts(self, split: str) -> list[str]:
-        return [u.text for u in self.utterances[split]]
+    def read(self, split: str) -> Iterator[Utterance]:
+        """From the manifest each time: there may be millions."""
+        return manifest.read(self.manifest, split)
+
+    def texts(self, split: str) -> Iterator[str]:
+        return (u.text for u in self.read(split))
 
     def labels(self, utterance: Utterance) -> list[int]:
         return self.units.encode(utterance.text, where=f"utterance '{utterance.id}'")
@@ -91,7 +95,9 @@ class Material:
     def examples(self, model: Recognizer, split: str, config: TrainConfig, perturb: PerturbConfig,
                  splices: splice.Splicer | None = None) -> Examples:
         """Raises DataError when the model cannot learn some of them."""
-        rows = [Example(u.id, tuple(self.labels(u)), u.speaker, len(u.text.split())) for u in self.utterances[split]]
+        if split not in self._packed:
+            self._packed[split] = Packed(self.store, (Example(u.id, tuple(self.labels(u)), u.speaker, len(u.text.split())) for u in self.read(split)))
+        rows = self._packed[split]
         self._refuse_unfit(rows, model)
         return Examples(self.store, rows, self.experiment.features, self.normalizer, config.batch, perturb, config.seed, splices)
 
@@ -100,15 +106,15 @@ class Material:
         whole = self.examples(model, "train", self.experiment.train, PerturbConfig())
         features = self.experiment.features
         noticed = {"audio": splice.loudness, "ink": lambda frames: -to_the_right(frames, features), "image": splice.darkness}[features.medium]
-        return splice.make(self.experiment.splice, self.units, self.store, self.utterances["train"], emissions(model, whole), noticed)
+        return splice.make(self.experiment.splice, self.units, self.store, list(self.read("train")), emissions(model, whole), noticed)
 
-    def _refuse_unfit(self, rows: list[Example], model: Recognizer) -> None:
+    def _refuse_unfit(self, rows: Packed, model: Recognizer) -> None:
         """Raises DataError when an utterance has frames out of the encoder from which the head cannot learn its labels."""
         per_frame = self.experiment.features.stack * model.encoder.subsampling
         unfit = []
-        for row in rows:
-            lengths = [-(-self.store.length(row.id, view) // per_frame) for view in range(self.store.views(row.id))]
-            unfit += [(row.id, reason) for reason in [next(filter(None, (model.head.unfit(n, row.labels) for n in lengths)), "")] if reason]
+        for i, number in enumerate(rows.numbers):
+            labels, lengths = rows.labels(i).tolist(), -(-self.store.lengths[self.store.first[number]:self.store.first[number + 1]] // per_frame)
+            unfit += [(rows.id(i), reason) for reason in [next(filter(None, (model.head.unfit(n, labels) for n in lengths.tolist())), "")] if reason]
         if unfit:
             self.listing.write_text("".join(f"{id}\t{reason}\n" for id, reason in unfit))
             raise DataError(f"{len(unfit)} utterances cannot be learned: "

@@ -33,6 +33,7 @@ class ViewsConfig:
     hands: int = 0                               # of ink: more copies, each changed as [views.ink] says
     scans: int = 0                               # of images: more copies, each changed as [views.scan] says
     seed: int = 0
+    store: bool = True                           # false: only their lengths are; the frames are made anew for each batch, by other processes
     channel: ChannelConfig = field(default_factory=ChannelConfig)
     ink: InkWarpConfig = field(default_factory=InkWarpConfig)
     scan: ScanWarpConfig = field(default_factory=ScanWarpConfig)

@@ -39,7 +39,7 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest(run.features / "done.json")}
 
     def work(out: Path) -> dict[str, Any]:
-        store, units = Store(run.features), Units.load(run.folder / "units" / "units.json")
+        store, units = run.store(), Units.load(run.folder / "units" / "units.json")
         torch.manual_seed(config.seed)
         model = Handwriting(experiment.network, len(units))
         for w in model.parameters() if config.initial else ():
@@ -115,7 +115,7 @@ def score_stage(run: Run, done: dict, device: torch.device) -> Planned:
     splits = list(dict.fromkeys(run.scored))
 
     def work(out: Path) -> dict[str, Any]:
-        loaded, store = writingmodel.load(run.folder / "model"), Store(run.features)
+        loaded, store = writingmodel.load(run.folder / "model"), run.store()
         loaded.model.to(device)
         scores: dict[str, Any] = {}
         for split in splits:

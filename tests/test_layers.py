@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "recog"
 
 LAYERS = [
-    ["errors", "types", "files", "memory"],
+    ["errors", "types", "files", "growing", "memory", "seen", "workers"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
      "exports", "confusions", "svg", "nbest", "pages"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources", "iamdb"],
-    ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "store", "batching", "examples", "layers", "kernels", "threads", "precision"],
+    ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "names", "remaking", "store", "batching", "examples", "layers", "kernels", "threads", "precision"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
     ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "pixelmodel", "pixelscore", "splice", "hooks"],
