@@ -28,6 +28,7 @@ app.command()(synthesize)
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Format = Annotated[str, typer.Option("--format", "-f", help="text, json, jsonl, tsv; of sound srt, vtt, ctm; of images page, alto.")]
+Nproc = Annotated[Optional[int], typer.Option(help="Processes that share the work; on GPUs one each.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 
 
@@ -42,11 +43,14 @@ def run(
     until: Annotated[str, typer.Option(help="Stop after: prepare, features, units, train, decode or score.")] = "score",
     record: Annotated[bool, typer.Option("--record", help="Add the result to the recipe's RESULTS.md.")] = False,
     from_: Annotated[Optional[str], typer.Option("--from", metavar="STAGE", help="Do this stage anew, and those after it.")] = None,
+    nproc: Nproc = None,
+    shard: Annotated[Optional[str], typer.Option(metavar="K/N", help="With --until features or decode: only the Kth of N parts of that stage.")] = None,
 ) -> None:
     """Run a recipe: from a corpus to a scored table. Run again to resume."""
+    from recog.launch import launched
     from recog.stages import run_recipe
 
-    for line in run_recipe(recipe, corpus, model, set_ or [], exp, name, until, from_, record).splitlines():
+    for line in launched(nproc, run_recipe, recipe, corpus, model, set_ or [], exp, name, until, from_, record, shard).splitlines():
         print(line)
 
 

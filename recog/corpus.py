@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Iterable, Iterator
 
 import numpy as np
 
-from . import manifest
+from . import manifest, ranks
 from .errors import DataError, RecogError
 from .files import digest, digest_of, write_text
 from .ledger import say
+from .part import WHOLE, Part
 from .recipe import Recipe
 from .store import shard_path, write_shard
 from .types import Utterance
@@ -68,13 +68,17 @@ def _texts(recipe: Recipe, corpus: Path, path: Path) -> dict[str, str]:
     return {"texts": digest(path)}
 
 
-def store_features(path: Path, splits: list[str], features: Features, config: ViewsConfig, folder: Path) -> dict:
-    """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept."""
+def store_features(path: Path, splits: list[str], features: Features, config: ViewsConfig, folder: Path, part: Part = WHOLE) -> dict:
+    """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept.
+
+    part: which of the shards are this job's. Ranks share them.
+    """
     utterances = [u for u in manifest.read(path) if u.split in splits]
     parts = [(folder, number, utterances[start:start + SHARD], features, config)
              for number, start in enumerate(range(0, len(utterances), SHARD))]
-    todo = [part for part in parts if not shard_path(folder, part[1]).exists()]
-    workers = min(os.cpu_count() or 1, len(todo))
+    own = part.share(parts)
+    todo = [each for each in ranks.share(own) if not shard_path(folder, each[1]).exists()]
+    workers = min(-(-(os.cpu_count() or 1) // ranks.beside()), len(todo))
     if workers > 1:
         try:
             with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
@@ -84,6 +88,10 @@ def store_features(path: Path, splits: list[str], features: Features, config: Vi
                              hint="run again: what is finished is kept") from None
     else:
         frames = sum(map(_shard, todo))
+    frames = int(ranks.added(frames))
+    if not part.whole:
+        say(f"features: part {part}: {len(own)} of {len(parts)} shards are there, {len(todo)} of them new")
+        return {"shards": len(own)}
     say(f"features: {len(utterances)} utterances, {_amount(frames, features)} with all copies")
     return {"utterances": len(utterances)}
 
@@ -99,12 +107,7 @@ def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
-
-    def follow() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    ranks.end_with_parent()
 
 
 def _shard(part: tuple) -> int:

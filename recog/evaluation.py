@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import ensemble, nbest
-from .batching import BatchConfig
+from . import ensemble, nbest, ranks
+from .batching import BatchConfig, to_device
 from .config import Component
 from .decode import decode, make
 from .decode.greedy import GreedyConfig
@@ -23,12 +23,13 @@ from .nbest import Answer, once
 from .score import Fold, error_rate
 from .store import Store, write_shard
 from .text import Units
-from .train import to_device
 from .types import Decoder, Hypothesis, Utterance
 
 
 class DevelopmentSet:
-    """Called with a model, gives {"loss": nats per utterance, "error": errors per reference token}."""
+    """Called with a model, gives {"loss": nats per utterance, "error": errors per reference token}; ranks share the work."""
+
+    shared = True
 
     def __init__(self, examples: Examples, units: Units, texts: Sequence[str], unit: str, fold: Fold | None = None):
         self.examples, self.units, self.unit, self.fold = examples, units, unit, fold
@@ -36,17 +37,18 @@ class DevelopmentSet:
 
     @torch.inference_mode()
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        total, references, answers = 0.0, [], []
+        total, answers = 0.0, {}
         device = next(model.parameters()).device
         greedy = make(Component("greedy", GreedyConfig()), self.units, (), model.predictor())
-        for batch in self.examples.in_order():
+        for batch in self.examples.in_order(ranks.share):
             batch = to_device(batch, device)
             total += model.loss(batch).total.item()
             emissions, n = model.emissions(batch.x, batch.x_len)
             for id, rows, length in zip(batch.ids, emissions.cpu().numpy(), n.tolist()):
-                references.append(self.texts[id])
-                answers.append(self.units.decode(decode(greedy, rows[:length])[0].units))
-        return {"loss": total / len(self.examples), "error": error_rate(references, answers, self.unit, self.fold)}
+                answers[id] = self.units.decode(decode(greedy, rows[:length])[0].units)
+        total, answers = ranks.added(total), ranks.merged(answers)
+        references = [self.texts[id] for id in answers]
+        return {"loss": total / len(self.examples), "error": error_rate(references, list(answers.values()), self.unit, self.fold)}
 
 
 def decode_split(loaded: LoadedModel, store: Store, utterances: Sequence[Utterance], decoders: Mapping[str, Decoder],

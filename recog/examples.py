@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Iterator, NamedTuple, Protocol, Sequence
+from typing import Callable, Iterator, NamedTuple, Protocol, Sequence
 
 import numpy as np
 
@@ -66,10 +66,11 @@ class Examples:
         _, order, drawn = self._order(epoch)
         return ahead(lambda i: self._batch(order[i], drawn, (self.seed, epoch, i)), range(start, len(order)))
 
-    def in_order(self) -> Iterator[Batch]:
-        """Every utterance once, first view, unperturbed, sorted by length."""
+    def in_order(self, share: Callable[[Sequence], Sequence] = lambda numbers: numbers) -> Iterator[Batch]:
+        """Every utterance once, first view, unperturbed, sorted by length; of these batches, those that `share` picks."""
         drawn = [self._stored(e, 0) for e in self.examples]
-        return ahead(lambda i: self._batch(order[i], drawn, None), range(len(order := plan(self._lengths(drawn), self.batching, None))))
+        order = plan(self._lengths(drawn), self.batching, None)
+        return ahead(lambda i: self._batch(order[i], drawn, None), share(range(len(order))))
 
     @functools.lru_cache(maxsize=2)
     def _order(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray], list[Drawn]]:
