@@ -75,18 +75,21 @@ def transcribe(
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
     rate: Annotated[Optional[int], typer.Option(help="Samples a second of the stream; default: the model's.")] = None,
     device: Device = "auto",
+    nproc: Nproc = None,
+    shard: Annotated[Optional[str], typer.Option(metavar="K/N", help="Only the Kth of N parts of the inputs, for as many jobs side by side.")] = None,
     force: Force = False,
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
     options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight, "length_bonus": length_bonus,
                "word_bonus": word_bonus, "phrases": phrases, "boost": boost, "lexicon": lexicon, "lines": lines}
     from recog.bulk import check_options, transcribe_files
+    from recog.launch import launched
     from recog.live import transcribe_stream
 
-    check_options(stream, rate, output_dir, skip_existing)
+    check_options(stream, rate, output_dir, skip_existing, bool(nproc or shard))
     if stream:
         raise typer.Exit(transcribe_stream(files, model, format, options, rate, device))
-    raise typer.Exit(transcribe_files(files, model, format, options, output_dir, skip_existing, force, device))
+    raise typer.Exit(launched(nproc, transcribe_files, files, model, format, options, output_dir, skip_existing, force, device, shard))
 
 
 @app.command()

@@ -8,18 +8,26 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
+from . import ranks
 from .api import TranscribeOptions, Transcriber, load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
 from .formats import FORMATS, PLACED, SUFFIX, TIMED, check_sources, render, render_all
 from .modeldir import DEFAULTS, described, locate
+from .part import parsed
 from .sources import expand, medium_of
 from .types import Transcript
 
 
 def transcribe_files(names: Sequence[str], model: str | None, format: str, options: dict[str, Any], output_dir: Path | None = None,
-                     skip_existing: bool = False, force: bool = False, device: str = "auto") -> int:
-    """Gives the exit status: 0, or 1 if a file could not be transcribed. model: None, the bundled one for what each file holds."""
+                     skip_existing: bool = False, force: bool = False, device: str = "auto", shard: str | None = None) -> int:
+    """Gives the exit status: 0, or 1 if a file could not be transcribed. model: None, the bundled one for what each file holds.
+
+    shard: "3/16", every 16th of the sorted inputs from the third on; ranks share them.
+    """
+    part = parsed(shard).among(ranks.rank(), ranks.size())
+    if ranks.size() > 1 and output_dir is None:
+        raise ConfigError("several processes write to files", where="--nproc", hint="it goes with --output-dir")
     if format not in FORMATS:
         raise ConfigError(f"there is no format '{format}'", where="--format", hint="one of " + ", ".join(FORMATS))
     options = options_of(options)
@@ -30,11 +38,11 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
         print(f"recog: {error}", file=sys.stderr, flush=True)
 
     media = list(DEFAULTS) if model is None else [described(locate(model)).get("medium", "audio")]
-    sources = expand(names, failed, media)
+    sources = expand(names, failed if ranks.first() else lambda error: None, media)      # what is not there is said once
     _refuse(format, options, [(source, media[0] if model is not None else medium_of(source) or "audio") for source in sources])
-    outputs = {}
+    outputs = _outputs(sources, output_dir, format) if output_dir is not None else {}
+    sources = sources if part.whole else part.share(sorted(sources))
     if output_dir is not None:
-        outputs = _outputs(sources, output_dir, format)
         there = {source for source in sources if outputs[source].exists()}
         if there and not (skip_existing or force):
             raise ConfigError("is there already", where=outputs[min(there)], hint="--skip-existing keeps it, --force writes it anew")
@@ -50,9 +58,10 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
             for piece in render_all(transcripts, format):
                 sys.stdout.write(piece)
                 sys.stdout.flush()
-    if failures:
-        print(f"recog: {len(failures)} could not be transcribed", file=sys.stderr)
-    return 1 if failures else 0
+    missed = int(ranks.added(len(failures)))
+    if missed and ranks.first():
+        print(f"recog: {missed} could not be transcribed", file=sys.stderr)
+    return 1 if missed else 0
 
 
 PLACES = {"ink": "points", "image": "pixels", "audio": "seconds"}
@@ -83,12 +92,14 @@ def _transcripts(sources: Sequence[str], model: str | None, options: TranscribeO
         yield from loaded[medium].transcribe(group, options, failed)
 
 
-def check_options(stream: bool, rate: int | None, output_dir: Path | None, skip_existing: bool) -> None:
+def check_options(stream: bool, rate: int | None, output_dir: Path | None, skip_existing: bool, shared: bool = False) -> None:
     """Raises ConfigError for an option of the command that would do nothing."""
     if rate is not None and not stream:
         raise ConfigError("only raw samples need to be told their rate", where="--rate", hint="it goes with --stream")
     if output_dir is not None and stream:
         raise ConfigError("a stream is written to standard output", where="--output-dir", hint="send it to a file with >")
+    if stream and shared:
+        raise ConfigError("a stream is heard by one process, as a whole", where="--stream", hint="leave out --nproc and --shard")
     if skip_existing and output_dir is None:
         raise ConfigError("there is no folder of outputs to look into", where="--skip-existing", hint="it goes with --output-dir")
 

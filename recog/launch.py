@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import time
@@ -116,7 +117,7 @@ class _Job:
         for pipe, rank in list(self.pipes.items()):
             try:
                 while pipe.poll():
-                    kind, value = pipe.recv()
+                    kind, value = pickle.loads(pipe.recv_bytes())
                     self.told[rank, kind] = value
             except (EOFError, OSError):
                 del self.pipes[pipe]
@@ -149,17 +150,21 @@ def _child(place: ranks.Place, port: int, told: Connection, work: Callable, argu
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     os.environ |= {"RANK": str(place.rank), "WORLD_SIZE": str(place.size), "LOCAL_RANK": str(place.local), "LOCAL_WORLD_SIZE": str(place.beside),
                    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}     # the parent keeps the store
+
+    def tell(kind: str, value: Any) -> None:
+        told.send_bytes(pickle.dumps((kind, value)))     # whole: torch would hand over tensors by reference, to memory that ends with this process
+
     try:
         if "OMP_NUM_THREADS" not in os.environ:
             import torch
 
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // place.beside))
         with ranks.joined(place):
-            told.send(("value", work(*arguments)))
+            tell("value", work(*arguments))
     except ranks.Lost:
         sys.exit(LOST)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (RecogError, OSError) as error:
-        told.send(("error", error))
+        tell("error", error)
         sys.exit(1)

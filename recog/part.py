@@ -25,6 +25,10 @@ class Part:
     def share(self, items: Sequence[T]) -> Sequence[T]:
         return items[self.number - 1::self.of]
 
+    def among(self, rank: int, size: int) -> Part:
+        """What one of `size` ranks does of it."""
+        return Part(self.number + rank * self.of, self.of * size)
+
     @property
     def whole(self) -> bool:
         return self.of == 1

@@ -12,8 +12,8 @@ from . import ensemble, ledger, manifest, modeldir, ranks, results
 from .beginnings import Planned, features_stage, prepare_stage, units_stage
 from .components import nearest
 from .config import plain
+from .decoding import decode_part, decode_split
 from .errors import ConfigError
-from .evaluation import decode_split
 from .files import alone, digest, digest_of, read_json
 from .guiding import lm_stage, ready, settled
 from .ledger import Stage, run as run_stage, say
@@ -70,8 +70,8 @@ def run(run: Run, until: str = "score") -> str:
     return done["score"]["table"] if "score" in done else ""
 
 
-def _alone(lock: Path, wait: bool = False) -> ContextManager:
-    return alone(lock, wait) if ranks.first() else nullcontext()            # rank 0 holds it for all
+def _alone(lock: Path, wait: bool = False, shared: bool = False) -> ContextManager:
+    return alone(lock, wait, shared) if ranks.first() else nullcontext()            # rank 0 holds it for all
 
 
 SLICED = ("features", "decode")
@@ -91,11 +91,11 @@ def run_part(run: Run, until: str) -> str:
         if name != "lm" or any(group.lm for group in run.experiment.guided):
             done[name] = ledger.finished(plan[name](run, done, ranks.device())[0])
     stage, work = plan[until](run, done, ranks.device())
-    with alone(stage.folder.with_suffix(".lock"), wait=True, shared=True):
-        with alone(stage.folder.with_suffix(".parts.lock"), wait=True):
-            over = ledger.begin(stage) is not None
+    with _alone(stage.folder.with_suffix(".lock"), wait=True, shared=True):
+        with _alone(stage.folder.with_suffix(".parts.lock"), wait=True):
+            over = ranks.from_first(lambda: ledger.begin(stage)) is not None
         if not over:
-            with alone(stage.folder.with_suffix(f".part{run.part.number}of{run.part.of}.lock")):
+            with _alone(stage.folder.with_suffix(f".part{run.part.number}of{run.part.of}.lock")):
                 work(stage.folder)
     return ""
 
@@ -137,16 +137,24 @@ def _decode(run: Run, done: dict, device: torch.device) -> Planned:
     joined = {name: group.members for name, (group, _) in named.items() if group.members}
     inputs |= {f"{name}: {path}": modeldir.described(modeldir.locate(path))["files"][modeldir.WEIGHTS]["sha256"]
                for name, paths in joined.items() for path in paths}
-    stage = Stage("decode", run.folder / "decode", 2, settings, inputs)
+    stage = Stage("decode", run.folder / "decode", 2, settings, inputs, shared=True)
 
     def work(out: Path) -> dict[str, Any]:
         loaded = modeldir.load(run.folder / "model")
         loaded.model.to(device)
         store, speeds, decoders = Store(run.features), {}, ready(run, loaded, named)
         members = {name: ensemble.members(loaded, paths) for name, paths in joined.items()}
+        utterances = {split: list(manifest.read(run.manifest, split)) for split in splits}
+        part = run.part.among(ranks.rank(), ranks.size())
+        for split in splits if not part.whole else ():
+            decode_part(loaded, store, utterances[split], decoders, out / split, members, part)
+        ranks.gathered(part)                                       # all are through
+        if not run.part.whole:
+            say(f"decode: part {run.part} of " + ", ".join(splits))
+            return {}
+        ranks.rest_is_for_the_first()
         for split in splits:
-            utterances = list(manifest.read(run.manifest, split))
-            speeds[split] = decode_split(loaded, store, utterances, decoders, out / split, members)
+            speeds[split] = decode_split(loaded, store, utterances[split], decoders, out / split, members)
         return {"real_time_factors": speeds}
 
     return stage, work
