@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, TypeVar
+from uuid import uuid4
 
 from .errors import ConfigError, TrainError
 
@@ -74,7 +76,7 @@ def place() -> Place | None:
                         (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))))
     except ValueError:
         raise ConfigError("are not what torchrun sets", where="RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE", hint="unset them") from None
-    return given if given.size > 1 else None
+    return given if given.size > 1 and "MASTER_ADDR" in os.environ else None
 
 
 def restarted() -> bool:
@@ -94,9 +96,13 @@ def joined(place: Place) -> Iterator[None]:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if 0 < gpus < place.beside:
         raise ConfigError(f"{place.beside} processes cannot share {gpus} GPU{'s' * (gpus > 1)}", hint="one for each, or CUDA_VISIBLE_DEVICES= for the CPU")
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"          # by whoever started the ranks; else by rank 0
     with _contact():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=timedelta(days=DAYS))
-    _place, _store = place, dist.distributed_c10d._get_default_store()
+        store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=place.rank == 0 and not kept)
+        store = dist.PrefixStore(_round(store, place), store)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=timedelta(days=DAYS),
+                                store=store, rank=place.rank, world_size=place.size)
+    _place, _store = place, store
     try:
         yield
         if gpus:
@@ -104,6 +110,24 @@ def joined(place: Place) -> Iterator[None]:
         dist.destroy_process_group()     # not after an error: the others may be gone
     finally:
         _place, _store = Place(), None
+
+
+def _round(store: Any, place: Place) -> str:
+    """A word that only the ranks that have come this time know: torchrun keeps its store when it starts them again, and what the dead left there."""
+    if place.rank:
+        word = uuid4().hex
+        store.set(f"recog/hello/{place.rank}", word)
+        found = store.get(f"recog/answer/{word}").decode()                   # waits for it
+        store.add(f"recog/{found}", 1)
+        return found
+    found, answered = uuid4().hex, set()
+    while store.add(f"recog/{found}", 0) < place.size - 1:
+        for key in (f"recog/hello/{rank}" for rank in range(1, place.size)):
+            if store.check([key]) and (word := store.get(key).decode()) not in answered:
+                store.set(f"recog/answer/{word}", found)
+                answered.add(word)
+        time.sleep(0.01)
+    return found
 
 
 def speaks() -> bool:

@@ -132,6 +132,7 @@ def test_what_cannot_be_is_said_in_a_line(monkeypatch):
     with pytest.raises(ConfigError, match="--nproc: 0 processes cannot work"):
         launched(0, ranked.failing)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     with pytest.raises(ConfigError, match="one of several processes already"):
         launched(2, ranked.failing)
     monkeypatch.setenv("RANK", "x")
