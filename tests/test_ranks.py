@@ -18,9 +18,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ranked import CONFIG, KINDS
-from tiny_runs import rows, same, steps_done
+from tiny_runs import rows, steps_done
 
-from recog import checkpoint, launch, ranks
+from recog import checkpoint, ranks
 from recog.batching import dealt, pad, some
 from recog.bulk import transcribe_files
 from recog.errors import ConfigError, DataError, TrainError
@@ -28,6 +28,7 @@ from recog.launch import launched
 from recog.part import Part, parsed
 from recog.stages import run_recipe
 from recog.testing import SETTINGS, spelled, tiny_recipe, tone_corpus
+from recog.types import Transcript
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(__file__).parents[1]
@@ -157,3 +158,147 @@ def test_a_part_that_is_none_is_refused(text):
     with pytest.raises(ConfigError, match="--shard: '.*' is no part of a whole .3/16 is the third of sixteen"):
         parsed(text)
     assert parsed("3/16") == Part(3, 16) and parsed(None).whole
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return tone_corpus(tmp_path / "corpus")
+
+
+def test_parts_of_features_and_decoding_add_up_to_the_whole(tmp_path, corpus, monkeypatch, capsys):
+    monkeypatch.setattr("recog.corpus.SHARD", 3)                                 # 12 utterances
+    monkeypatch.setattr("os.cpu_count", lambda: 1)                               # in this process
+    recipe = tiny_recipe(tmp_path / "mine", SETTINGS + '[[decoders]]\nkind = "beam"\nbeam = 4\nnbest = 3\n')
+
+    def run(exp, until="score", shard=None, again=None):
+        return run_recipe(str(recipe), corpus, None, [], tmp_path / exp, None, until, again, False, shard)
+
+    with pytest.raises(ConfigError, match="prepare: has not finished.*--until prepare, without --shard"):
+        run("parts", "features", "1/3")
+    run("parts", "prepare")
+    for shard in ("2/3", "2/3", "1/3"):                                          # one twice, one never
+        run("parts", "features", shard)
+    folder, = (tmp_path / "parts" / "mine").glob("features-*[0-9a-f]/")
+    assert sorted(path.name for path in folder.glob("shard-*")) == ["shard-00000", "shard-00001", "shard-00003"] and not (folder / "done.json").exists()
+    written = (folder / "shard-00003" / "index.json").stat().st_mtime_ns
+    with pytest.raises(ConfigError, match="features-.*has not finished"):
+        run("parts", "decode", "1/2")
+    run("parts", "train")
+    assert (folder / "shard-00003" / "index.json").stat().st_mtime_ns == written and len(list(folder.glob("shard-*"))) == 4
+    for shard in ("1/2", "1/2", "1/3"):
+        run("parts", "decode", shard)
+    table = run("parts")
+    assert [line.split()[:3] for line in run("whole").splitlines()[1:]] == [line.split()[:3] for line in table.splitlines()[1:]]
+    for split in ("dev", "test"):
+        whole, parts = (tmp_path / exp / "mine" / "ctc" / "decode" / split for exp in ("whole", "parts"))
+        assert sorted(p.name for p in whole.iterdir()) == sorted(p.name for p in parts.iterdir())
+        for name in ("beam.tsv", "beam.ctm", "reference.stm", "log_probs/shard-00000/index.json"):
+            assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
+    capsys.readouterr()
+    run("parts", "features", "1/3")
+    assert capsys.readouterr().err == "features: skip, unchanged\n"
+    for until, again in (("train", None), ("score", None), ("features", "features")):
+        with pytest.raises(ConfigError, match="--shard: goes with --until features or --until decode, and not with --from"):
+            run("parts", until, "1/2", again)
+
+
+def test_parts_of_what_is_to_be_transcribed(tmp_path, corpus, monkeypatch, capsys):
+    done = []
+
+    def transcripts(sources, *_):
+        for source in sources:
+            done.append(Path(source).stem)
+            yield Transcript(done[-1], source, f"text of {done[-1]}", 0.0, {}, (), ())
+
+    monkeypatch.setattr("recog.bulk._transcripts", transcripts)
+
+    def transcribe(**options):
+        done.clear()
+        return transcribe_files([str(corpus)], "english_small", "text", {}, tmp_path / "out", **options)
+
+    names = sorted(path.stem for path in corpus.glob("*.wav"))
+    assert transcribe(shard="2/5") == 0 and done == names[1::5]
+    assert transcribe(shard="5/5") == 0 and done == names[4::5]
+    with pytest.raises(ConfigError, match="is there already"):
+        transcribe(shard="2/5")
+    assert transcribe(shard="2/5", skip_existing=True) == 0 and done == []
+    assert transcribe(skip_existing=True) == 0 and done == sorted({*names} - {*names[1::5], *names[4::5]})
+    assert transcribe(skip_existing=True) == 0 and done == []
+    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
+    for shard in ("2/0", "3"):
+        with pytest.raises(ConfigError, match="is no part of a whole"):
+            transcribe(shard=shard)
+
+
+# --- the command ---
+
+
+def command(*arguments):
+    return subprocess.Popen([sys.executable, "-m", "recog", *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ranks_of(process):
+    """The processes that a command has started as ranks."""
+    found = []
+    for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
+        found += [int(pid) for pid in children.read_text().split() if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return found
+
+
+def over(pid):
+    """It has ended, or is a zombie that nobody has asked for its status."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def gone(pids):
+    for _ in range(200):
+        if all(map(over, pids)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+LONG = SETTINGS.replace("epochs = 2", "epochs = 100000\ncheckpoint_seconds = 0.2")
+
+
+def test_a_command_that_is_stopped_killed_and_run_with_one_process(tmp_path, corpus):
+    recipe = tiny_recipe(tmp_path / "mine", LONG)
+    arguments, state = ("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp", "--until", "train"), tmp_path / "exp/mine/ctc/train/state"
+    process = command(*arguments, "--nproc", 2)
+    while process.poll() is None and not list(state.glob("step-*[0-9]")):
+        time.sleep(0.05)
+    children = ranks_of(process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and out == "" and len(children) == 2 and gone(children)
+    assert err.endswith("recog: interrupted; run the same command again to go on\n") and "Traceback" not in err and err.count("interrupted") == 1
+    step = steps_done(state.parent)
+    process = command(*arguments, "--nproc", 2)
+    while process.poll() is None and steps_done(state.parent) == step:
+        time.sleep(0.05)
+    children = ranks_of(process)
+    process.kill()                                                               # ranks do not outlive the command
+    process.communicate()
+    assert len(children) == 2 and gone(children)
+    assert checkpoint.load(state) is not None and steps_done(state.parent) > step
+
+
+@pytest.mark.slow
+def test_torchrun_starts_anew_after_a_kill_and_ends_as_one_process_does(tmp_path, corpus):
+    recipe = tiny_recipe(tmp_path / "mine", SETTINGS.replace("epochs = 2", "epochs = 200\ncheckpoint_seconds = 0.2"))
+    arguments, state = ("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp", "--until", "train"), tmp_path / "exp/mine/ctc/train/state"
+    process = subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "--master-port", "0",
+                                "-m", "recog", *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and steps_done(state.parent) < 40:
+        time.sleep(0.05)
+    ranks_there = [int(pid) for path in Path(f"/proc/{process.pid}/task").glob("*/children") for pid in path.read_text().split()]
+    victim = next(pid for pid in ranks_there if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes())
+    os.kill(victim, signal.SIGKILL)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0 and re.search("train: resumed at epoch", err) and err.count("another process of this run is gone") == 1
+    weights = checkpoint.load(state)[0]["model"]
+    run_recipe(str(recipe), corpus, None, [], tmp_path / "alone", None, "train", None, False)
+    assert furthest(checkpoint.load(tmp_path / "alone/mine/ctc/train/state")[0]["model"], weights) < 1e-3
