@@ -58,29 +58,35 @@ class _Job:
     """Ranks of this machine: processes that end when this one does."""
 
     def __init__(self, size: int, work: Callable, arguments: tuple):
-        from torch.distributed import TCPStore
-
-        self.store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self.size, self.work, self.arguments = size, work, arguments
         self.processes: list[multiprocessing.process.BaseProcess] = []
         self.pipes: dict[Connection, int] = {}
         self.told: dict[tuple[int, str], Any] = {}                       # by rank and kind: "value" or "error"
         self.asked, self.ended_by_us = False, set()
+
+    def _start(self, port: int) -> None:
         context = multiprocessing.get_context("spawn")
         resource_tracker.ensure_running()                                # it lifts the block below if it starts within
-        for rank in range(size):
+        for rank in range(self.size):
+            if self.asked:
+                return
             here, there = context.Pipe(duplex=False)
-            place = ranks.Place(rank, size, rank, size)
-            process = context.Process(target=_child, args=(place, self.store.port, there, work, arguments), name=f"rank {rank}")
+            place = ranks.Place(rank, self.size, rank, self.size)
+            process = context.Process(target=_child, args=(place, port, there, self.work, self.arguments), name=f"rank {rank}")
             before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)     # handed down: a child is deaf until it can hear
             process.start()
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            there.close()
             self.processes.append(process)
             self.pipes[here] = rank
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            there.close()
 
     def result(self) -> Any:
+        from torch.distributed import TCPStore
+
         failed = None                                                    # when the first one did
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         with self._passing_on():
+            self._start(store.port)
             while alive := [process for process in self.processes if process.is_alive()]:
                 wait([*(process.sentinel for process in alive), *self.pipes], timeout=0.5)
                 self._listen()

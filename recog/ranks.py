@@ -96,6 +96,8 @@ def joined(place: Place) -> Iterator[None]:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if 0 < gpus < place.beside:
         raise ConfigError(f"{place.beside} processes cannot share {gpus} GPU{'s' * (gpus > 1)}", hint="one for each, or CUDA_VISIBLE_DEVICES= for the CPU")
+    if gpus:
+        torch.cuda.set_device(place.local)
     kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"          # by whoever started the ranks; else by rank 0
     with _contact():
         store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=place.rank == 0 and not kept)
