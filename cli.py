@@ -28,6 +28,7 @@ app.command()(synthesize)
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Format = Annotated[str, typer.Option("--format", "-f", help="text, json, jsonl, tsv; of sound srt, vtt, ctm; of images page, alto.")]
+Nproc = Annotated[Optional[int], typer.Option(help="Processes that share the work; on GPUs one each.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 
 
@@ -42,11 +43,14 @@ def run(
     until: Annotated[str, typer.Option(help="Stop after: prepare, features, units, train, decode or score.")] = "score",
     record: Annotated[bool, typer.Option("--record", help="Add the result to the recipe's RESULTS.md.")] = False,
     from_: Annotated[Optional[str], typer.Option("--from", metavar="STAGE", help="Do this stage anew, and those after it.")] = None,
+    nproc: Nproc = None,
+    shard: Annotated[Optional[str], typer.Option(metavar="K/N", help="With --until features or decode: only the Kth of N parts of that stage.")] = None,
 ) -> None:
     """Run a recipe: from a corpus to a scored table. Run again to resume."""
+    from recog.launch import launched
     from recog.stages import run_recipe
 
-    for line in run_recipe(recipe, corpus, model, set_ or [], exp, name, until, from_, record).splitlines():
+    for line in launched(nproc, run_recipe, recipe, corpus, model, set_ or [], exp, name, until, from_, record, shard).splitlines():
         print(line)
 
 
@@ -73,18 +77,21 @@ def transcribe(
     stream: Annotated[bool, typer.Option("--stream", help="Raw samples (16-bit, mono) from -: show what is heard as it settles.")] = False,
     rate: Annotated[Optional[int], typer.Option(help="Samples a second of the stream; default: the model's.")] = None,
     device: Device = "auto",
+    nproc: Nproc = None,
+    shard: Annotated[Optional[str], typer.Option(metavar="K/N", help="Only the Kth of N parts of the inputs, for as many jobs side by side.")] = None,
     force: Force = False,
 ) -> None:
     """Write down what is said in each file, or in a stream while it is heard."""
     options = {"nbest": nbest, "decoder": decoder, "beam": beam, "lm": lm, "lm_weight": lm_weight, "length_bonus": length_bonus,
                "word_bonus": word_bonus, "phrases": phrases, "boost": boost, "lexicon": lexicon, "lines": lines}
     from recog.bulk import check_options, transcribe_files
+    from recog.launch import launched
     from recog.live import transcribe_stream
 
-    check_options(stream, rate, output_dir, skip_existing, output, jobs)
+    check_options(stream, rate, output_dir, skip_existing, output, jobs, bool(nproc or shard))
     if stream:
         raise typer.Exit(transcribe_stream(files, model, format, options, rate, device))
-    raise typer.Exit(transcribe_files(files, model, format, options, output_dir, skip_existing, force, device, output, jobs))
+    raise typer.Exit(launched(nproc, transcribe_files, files, model, format, options, output_dir, skip_existing, force, device, output, jobs, shard))
 
 
 @app.command()

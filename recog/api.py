@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from . import pronounce, reading
+from . import pronounce, ranks, reading
 from .answers import joined, transcript
 from .batching import BatchConfig, ahead, pad, plan
 from .components import find, section
@@ -220,7 +220,7 @@ def _device(name: str) -> torch.device:
         raise ConfigError(f"there is no device '{name}'", where="--device", hint="auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("there is no CUDA device here, or torch cannot use it", where="--device", hint="recog doctor says more")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    return torch.device("cpu") if name == "cpu" else ranks.device()
 
 
 def _joined(file: _File, nbest: int) -> Transcript:

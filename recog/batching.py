@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from .types import Batch
+
+if TYPE_CHECKING:
+    from torch import device as Device
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,28 @@ def pad(ids: Sequence[str], xs: Sequence[np.ndarray], ys: Sequence[Sequence[int]
         x.numpy()[i, :len(frames)] = frames              # stored frames are read-only: torch may not wrap them
         y[i, :len(labels)] = torch.tensor(labels)
     return Batch(tuple(ids), x, x_len, y, y_len)
+
+
+def to_device(batch: Batch, device: Device) -> Batch:
+    if device.type == "cpu":
+        return batch
+    return Batch(batch.ids, *(t.to(device, non_blocking=True) for t in (batch.x, batch.x_len, batch.y, batch.y_len)))
+
+
+def dealt(lengths: Sequence[int], rank: int, size: int) -> list[int]:
+    """The rows of a batch that one of `size` ranks works on: dealt out from the longest, so that all get as many frames, to about one row."""
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    return sorted(order[size - 1 - rank::size])          # rank 0, which has more to do, is the last to get one
+
+
+def some(batch: Batch, rows: Sequence[int]) -> Batch:
+    """These rows as a batch of their own, padded to the longest of them."""
+    if len(rows) == len(batch.ids):
+        return batch
+    chosen = list(rows)
+    x_len, y_len = batch.x_len[chosen], batch.y_len[chosen]
+    frames, labels = max(x_len.tolist(), default=0), max([1, *y_len.tolist()])
+    return Batch(tuple(batch.ids[row] for row in chosen), batch.x[chosen, :frames], x_len, batch.y[chosen, :labels], y_len)
 
 
 def singles(batch: Batch) -> list[Batch]:

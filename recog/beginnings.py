@@ -39,8 +39,8 @@ def prepare_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
 
 def features_stage(run: Run, done: dict, device: torch.device) -> Planned:
-    stage = Stage("features", run.features, 1, run.feature_settings, {"manifest": done["prepare"]["manifest"]})
-    return stage, lambda out: corpus_stages.store_features(run.manifest, run.splits, run.experiment.features, run.experiment.views, out)
+    stage = Stage("features", run.features, 1, run.feature_settings, {"manifest": done["prepare"]["manifest"]}, shared=True)
+    return stage, lambda out: corpus_stages.store_features(run.manifest, run.splits, run.experiment.features, run.experiment.views, out, run.part)
 
 
 def units_stage(run: Run, done: dict, device: torch.device) -> Planned:

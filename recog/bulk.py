@@ -18,12 +18,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Callable, Container, Iterable, Iterator, NamedTuple, Sequence
 
+from . import ranks
 from .api import TranscribeOptions, Transcriber, load, options_of
 from .errors import ConfigError, RecogError
 from .files import write_text
 from .formats import FORMATS, PLACED, SUFFIX, TIMED, check_sources, render, render_all
 from .growing import growing
 from .modeldir import DEFAULTS, WEIGHTS, described, locate
+from .part import parsed
 from .sources import STDIN, expand, medium_of
 from .types import Decoder, Transcript
 from .workers import cores, set_threads, spread
@@ -48,11 +50,15 @@ class Part(NamedTuple):
 
 def transcribe_files(names: Sequence[str], model: str | None, format: str, options: dict[str, Any], output_dir: Path | None = None,
                      skip_existing: bool = False, force: bool = False, device: str = "auto", output: Path | None = None,
-                     jobs: int | None = None) -> int:
+                     jobs: int | None = None, shard: str | None = None) -> int:
     """Gives the exit status: 0, or 1 if a file could not be transcribed. model: None, the bundled one for what each file holds.
 
     output: a file for all; killed, the same command goes on with it. jobs: processes at once; None: all cores, for many files.
+    shard: "3/16", every 16th of the sorted inputs from the third on; ranks share them.
     """
+    share = parsed(shard).among(ranks.rank(), ranks.size())
+    if ranks.size() > 1 and output_dir is None:
+        raise ConfigError("several processes write to files", where="--nproc", hint="it goes with --output-dir")
     if format not in FORMATS:
         raise ConfigError(f"there is no format '{format}'", where="--format", hint="one of " + ", ".join(FORMATS))
     options = options_of(options)
@@ -63,11 +69,13 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
         print(f"recog: {error}", file=sys.stderr, flush=True)
 
     known = None if model is None else described(locate(model)).get("medium", "audio")
-    sources = [(source, known or medium_of(source) or "audio") for source in expand(names, failed, list(DEFAULTS) if known is None else [known])]
-    _refuse(format, options, sources)
-    outputs, skipped = _places([source for source, _ in sources], output_dir, output, format, skip_existing, force)
+    told = failed if ranks.first() else lambda error: None               # what is not there is said once
+    every = [(source, known or medium_of(source) or "audio") for source in expand(names, told, list(DEFAULTS) if known is None else [known])]
+    _refuse(format, options, every)
+    sources = every if share.whole else share.share(sorted(every))
+    outputs, skipped = _places([source for source, _ in every], [source for source, _ in sources], output_dir, output, format, skip_existing, force)
     parts = [part for whole in _parts(sources) if (part := whole.without(skipped)).sources]
-    work = _Work(model, options, device, failed, _jobs(jobs, parts, device))
+    work = _Work(model, options, device, failed, _jobs(1 if ranks.size() > 1 else jobs, parts, device))
     if parts and output is not None:
         with growing(output, _key(model, format, options, sources), force) as file:
             for error in itertools.chain(*file.notes):
@@ -83,11 +91,12 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
         for piece in render_all(itertools.chain.from_iterable(work.done(parts)), format):
             sys.stdout.write(piece)
             sys.stdout.flush()
-    if work.files > FEW:
+    if work.files > FEW and ranks.first():
         print(f"recog: {work.speed()}", file=sys.stderr)
-    if failures:
-        print(f"recog: {len(failures)} could not be transcribed", file=sys.stderr)
-    return 1 if failures else 0
+    missed = int(ranks.added(len(failures)))
+    if missed and ranks.first():
+        print(f"recog: {missed} could not be transcribed", file=sys.stderr)
+    return 1 if missed else 0
 
 
 class _Models:
@@ -196,8 +205,12 @@ def _key(model: str | None, format: str, options: TranscribeOptions, sources: It
     return found.hexdigest()
 
 
-def _places(sources: Sequence[str], folder: Path | None, file: Path | None, format: str, skip: bool, force: bool) -> tuple[dict[str, Path], set[str]]:
-    """The file for the transcript of each source, if there is one for each; and the sources that are left out, as theirs is there."""
+def _places(every: Sequence[str], sources: Sequence[str], folder: Path | None, file: Path | None, format: str, skip: bool, force: bool
+            ) -> tuple[dict[str, Path], set[str]]:
+    """The file for the transcript of each source, if there is one for each; and the sources that are left out, as theirs is there.
+
+    every: those of other processes too, so that all give the same names.
+    """
     if folder is None:
         check_sources(format, sources)
     if file is not None:
@@ -206,7 +219,7 @@ def _places(sources: Sequence[str], folder: Path | None, file: Path | None, form
         if file.exists() and not (skip or force):
             raise ConfigError("is there already", where=file, hint="--skip-existing keeps it, --force writes it anew")
         return {}, set(sources) if file.exists() and not force else set()
-    outputs = {} if folder is None else _outputs(sources, folder, format)
+    outputs = {} if folder is None else _outputs(every, folder, format)
     there = {source for source in sources if outputs and outputs[source].exists()}
     if there and not (skip or force):
         raise ConfigError("is there already", where=outputs[min(there)], hint="--skip-existing keeps it, --force writes it anew")
@@ -225,14 +238,14 @@ def _refuse(format: str, options: TranscribeOptions, sources: Sequence[tuple[str
 
 
 def check_options(stream: bool, rate: int | None, output_dir: Path | None, skip_existing: bool, output: Path | None = None,
-                  jobs: int | None = None) -> None:
+                  jobs: int | None = None, shared: bool = False) -> None:
     """Raises ConfigError for an option of the command that would do nothing."""
     if rate is not None and not stream:
         raise ConfigError("only raw samples need to be told their rate", where="--rate", hint="it goes with --stream")
     if stream and (output_dir or output) is not None:
         raise ConfigError("a stream is written to standard output", where="--output" if output_dir is None else "--output-dir", hint="send it to a file with >")
-    if stream and jobs is not None:
-        raise ConfigError("a stream is heard by one", where="--jobs")
+    if stream and (shared or jobs is not None):
+        raise ConfigError("a stream is heard by one process, as a whole", where="--stream", hint="leave out --nproc, --shard and --jobs")
     if output_dir is not None and output is not None:
         raise ConfigError("results go to one file or to a folder of files", where="--output", hint="leave out --output-dir")
     if skip_existing and output_dir is None and output is None:

@@ -12,10 +12,11 @@ from typing import Iterable, Iterator
 
 import numpy as np
 
-from . import manifest
+from . import manifest, ranks
 from .errors import DataError
 from .files import digest, writing
 from .ledger import say
+from .part import WHOLE, Part
 from .recipe import Recipe
 from .store import shard_path, write_shard
 from .types import Utterance
@@ -74,25 +75,32 @@ def _texts(recipe: Recipe, corpus: Path, path: Path) -> dict[str, str]:
     return {"texts": digest(path)}
 
 
-def store_features(path: Path, splits: list[str], features: Features, config: ViewsConfig, folder: Path) -> dict:
-    """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept."""
-    count = 0
+def store_features(path: Path, splits: list[str], features: Features, config: ViewsConfig, folder: Path, part: Part = WHOLE) -> dict:
+    """Extracts the features of these splits into shards, on all cores; whole shards of an earlier try are kept.
+
+    part: which of the shards are this job's. Ranks share them.
+    """
+    count = shards = own = new = 0
+    mine = part.among(ranks.rank(), ranks.size())
 
     def todo() -> Iterator[tuple]:
-        nonlocal count
+        nonlocal count, shards, own, new
         wanted = (u for u in manifest.read(path) if u.split in splits)
-        for number in itertools.count():
-            utterances = list(itertools.islice(wanted, SHARD))
-            count += len(utterances)
-            if not utterances:
-                return
-            if not shard_path(folder, number).exists():
+        while utterances := list(itertools.islice(wanted, SHARD)):
+            number = shards
+            count, shards, own = count + len(utterances), shards + 1, own + part.holds(number)
+            if mine.holds(number) and not shard_path(folder, number).exists():
+                new += 1
                 yield folder, number, utterances, features, config
 
     parts = todo()
-    first = list(itertools.islice(parts, cores()))
+    first = list(itertools.islice(parts, -(-cores() // ranks.beside())))
     parts = itertools.chain(first, parts)
     frames = sum(spread(_shard, parts, len(first), set_threads, 1) if len(first) > 1 else map(_shard, parts))
+    frames, new = int(ranks.added(frames)), int(ranks.added(new))
+    if not part.whole:
+        say(f"features: part {part}: {own} of {shards} shards are there, {new} of them new")
+        return {"shards": own}
     say(f"features: {count} utterances, {_amount(frames, features)} with all copies")
     return {"utterances": count}
 

@@ -6,7 +6,7 @@ import functools
 from array import array
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Iterable, Iterator, NamedTuple, Protocol, Sequence
+from typing import Callable, Iterable, Iterator, NamedTuple, Protocol, Sequence
 
 import numpy as np
 
@@ -107,11 +107,13 @@ class Examples:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of a shuffled epoch from number `start` on, prepared ahead by a thread."""
-        return self._made(self._order(epoch), start, (self.seed, epoch))
+        order = self._order(epoch)
+        return self._made(order, range(start, len(order.batches)), (self.seed, epoch))
 
-    def in_order(self) -> Iterator[Batch]:
-        """Every utterance once, first view, unperturbed, sorted by length."""
-        return self._made(self._planned(self.store.first[self.examples.numbers], {}, None), 0, None)
+    def in_order(self, share: Callable[[Sequence], Sequence] = lambda numbers: numbers) -> Iterator[Batch]:
+        """Every utterance once, first view, unperturbed, sorted by length; of these batches, those that `share` picks."""
+        order = self._planned(self.store.first[self.examples.numbers], {}, None)
+        return self._made(order, share(range(len(order.batches))), None)
 
     @functools.lru_cache(maxsize=1)
     def _order(self, epoch: int) -> Epoch:
@@ -139,9 +141,8 @@ class Examples:
         parts = tuple((word.id, view, round(word.start * n), round(word.end * n)) for word, n in zip(found[0], lengths))
         return Spliced(parts, found[1])
 
-    def _made(self, order: Epoch, start: int, seed: tuple[int, ...] | None) -> Iterator[Batch]:
-        """The batches of an order. seed: of what is random in them; None: nothing is."""
-        numbers = range(start, len(order.batches))
+    def _made(self, order: Epoch, numbers: Sequence[int], seed: tuple[int, ...] | None) -> Iterator[Batch]:
+        """These batches of an order. seed: of what is random in them; None: nothing is."""
         with closing(self.store.batches([row for row, _, _ in self._stretches(order, i)] for i in numbers)) as frames:
             with closing(ahead(lambda item: self._batch(order, *item, None if seed is None else (*seed, item[0])), zip(numbers, frames))) as batches:
                 yield from batches

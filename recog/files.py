@@ -48,8 +48,11 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(lock: Path, wait: bool = False) -> Iterator[None]:
-    """Holds a lock file; another process that has it is waited for, or DiskError is raised. A kill releases it."""
+def alone(lock: Path, wait: bool = False, shared: bool = False) -> Iterator[None]:
+    """Holds a lock file; another process that has it is waited for, or DiskError is raised. A kill releases it.
+
+    shared: with others that hold it shared, while none holds it alone.
+    """
     try:
         import fcntl
     except ImportError:                      # no such locks on Windows
@@ -58,7 +61,7 @@ def alone(lock: Path, wait: bool = False) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise DiskError("another recog is at work here", where=lock.with_suffix(""),
                             hint="wait for it, or choose another --name or --exp") from None

@@ -8,6 +8,7 @@ from typing import Callable, Literal, Sequence
 
 from torch import nn
 
+from . import ranks
 from .components import find
 from .config import Component
 from .examples import Examples
@@ -70,7 +71,7 @@ def train_phases(model: nn.Module, examples: Callable[[Phase], Examples], evalua
         ended = ended.then(train(model, training, evaluate, phase.train, folder, hooks))
         figures = {name: value for hook in hooks for name, value in hook.report().items()}
         for component, hook in zip(phase.hooks, hooks):
-            if state := hook.state():
+            if ranks.first() and (state := hook.state()):
                 with writing(folder / f"{component.kind}.safetensors") as partial:
                     write_tensors(partial, state)
     return ended, figures

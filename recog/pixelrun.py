@@ -8,7 +8,7 @@ from typing import Any, Iterator
 import numpy as np
 import torch
 
-from . import ledger, manifest, pixelmodel, pixelreport, pixels, results
+from . import ledger, manifest, pixelmodel, pixelreport, pixels, ranks, results
 from .beginnings import Planned, prepare_stage
 from .config import plain
 from .errors import DataError
@@ -63,7 +63,7 @@ def beside_stage(run: Run, done: dict, device: torch.device) -> Planned:
                                              run.again == "beside")
         return found
 
-    return Stage("beside", run.folder / "beside", 1, {stage.name: stage.key for stage in stages}, {}), work
+    return Stage("beside", run.folder / "beside", 1, {stage.name: stage.key for stage in stages}, {}, shared=True), work
 
 
 def _beside(run: Run, name: str) -> Path:
@@ -75,7 +75,7 @@ def _stage(run: Run, done: dict, name: str, folder: Path, network: PixelNetwork)
     settings.pop("name")
     settings.get("train", {}).pop("checkpoint_seconds", None)
     inputs = {"manifest": done["prepare"]["manifest"], "pictures": digest_of(done["pictures"])}
-    return Stage(name, folder, 1, settings, inputs, costly=True)
+    return Stage(name, folder, 1, settings, inputs, costly=True, shared=True)
 
 
 def _train(run: Run, done: dict, network: PixelNetwork, out: Path, folder: Path, device: torch.device) -> dict[str, Any]:
@@ -94,6 +94,7 @@ def _train(run: Run, done: dict, network: PixelNetwork, out: Path, folder: Path,
         f"{learned.batches_in(0)} batches an epoch, on {device}")
     ended, figures = train_phases(model, lambda phase: learned, DevelopmentPictures(dev, run.experiment.decide),
                                   phases(config, network.hooks, None), out, say)
+    ranks.rest_is_for_the_first()
     variant = done["prepare"].get("variant")
     facts = {"data_licence": recipe.facts(variant).data_licence, "scores": {},
              "provenance": results.provenance(recipe, run.name, ended, device, None, variant) | figures}

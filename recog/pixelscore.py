@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from .batching import to_device
 from .models.segmenter import Segmenter, decided
 from .pixels import Pictures
 from .significance import bootstrap_interval
-from .train import to_device
 
 RESAMPLES, SEED = 1000, 0                # of the intervals
 

@@ -9,6 +9,7 @@ from typing import Any
 from .config import plain
 from .experiment import Experiment
 from .files import digest_of, read_json
+from .part import WHOLE, Part
 from .recipe import Recipe
 from .store import Store
 
@@ -21,6 +22,7 @@ class Run:
     exp: Path                                # results go to exp/RECIPE/...
     name: str                                # ... and those of this model to exp/RECIPE/NAME/
     again: str | None = None                 # the stage from which on all is done anew
+    part: Part = WHOLE                       # of the last stage: what this job does of it, others doing the rest
 
     @property
     def home(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import manifest, results, textmodel
+from . import manifest, ranks, results, textmodel
 from .beginnings import Planned, prepare_stage, units_stage
 from .config import plain
 from .files import digest, read_json, write_json, write_text
@@ -53,13 +53,14 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
             return {"loss": cost * np.log(2), "error": cost}
 
         ended = train(model, windows, evaluate, config, out)
+        ranks.rest_is_for_the_first()
         facts = {"data_licence": run.recipe.config.data_licence, "scores": {},
                  "provenance": results.provenance(run.recipe, run.name, ended, device, None)}
         textmodel.save(run.folder / "model", run.name, model, units, facts)
         return {"weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch, "best_epoch": ended.best_epoch,
                 "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
 
-    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), work
+    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True, shared=True), work
 
 
 def score_stage(run: Run, done: dict, device: torch.device) -> Planned:

@@ -14,12 +14,12 @@ from typing import Any, Callable, Iterator, Literal, Sequence
 import torch
 from torch import Tensor, nn
 
-from . import checkpoint, memory, optim
-from .batching import BatchConfig, singles
+from . import checkpoint, memory, optim, ranks
+from .batching import BatchConfig
 from .errors import TrainError
 from .examples import Examples
+from .gradients import gradients
 from .perturb import PerturbConfig
-from .precision import mixed
 from .progress import Metrics, Progress
 from .types import Batch, Hook
 
@@ -109,6 +109,8 @@ class Training:
         self.at.seconds, self._ticked = self.at.seconds + now - self._ticked, now
 
     def save(self) -> None:
+        if not ranks.first():
+            return
         self.tick()
         packed, values = checkpoint.pack(self.optimizer)
         groups = {"model": self.model.state_dict(), "optimizer": packed, "best": self.best}
@@ -119,6 +121,15 @@ class Training:
         checkpoint.save(self.folder / "state", self.at.step, {k: v for k, v in groups.items() if v},
                         {"at": asdict(self.at), "optimizer": values})
         self._saved = time.monotonic()
+
+    def agree(self) -> None:
+        """Raises TrainError when ranks stand at different steps or with different weights."""
+        if ranks.size() > 1:
+            stands = ranks.gathered((self.at.step, sum(w.double().sum().item() for w in self.model.parameters())))
+            odd = next((number for number, stand in enumerate(stands) if stand != stands[0]), None)
+            if odd is not None:
+                raise TrainError(f"rank {odd} stands at step {stands[odd][0]}, rank 0 at step {stands[0][0]}, with weights that differ",
+                                 where=self.folder, hint="all ranks must see this folder, and be machines of one kind")
 
     @property
     def over(self) -> bool:
@@ -140,8 +151,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = at.factor * optim.rate_at(config.optimizer, done / config.epochs)
         self.model.train()
-        batch = to_device(batch, self._device)
-        total = self._gradients(batch)
+        total = gradients(self.model, batch, self.hooks, config.seed, at.step, config.precision)
         for hook in self.hooks:
             hook.before_update(self.model)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
@@ -156,35 +166,11 @@ class Training:
         at.step, at.batch, at.loss, at.count = at.step + 1, at.batch + 1, at.loss + total, at.count + len(batch.ids)
         return total
 
-    def _gradients(self, batch: Batch) -> float:
-        """Leaves the mean loss's gradient in the weights, from one pass or one for each sequence; gives the summed loss."""
-        passes = singles(batch) if any(hook.per_sequence for hook in self.hooks) else [batch]
-        weights, count, total = list(self.model.parameters()), len(batch.ids), 0.0
-        sums: list[Tensor | None] = [None] * len(weights)
-        for part in passes:
-            self.optimizer.zero_grad(set_to_none=True)
-            for hook in self.hooks:
-                hook.before_pass(self.model, self.at.step)
-            with mixed(self.config.precision, self._device):
-                loss = self.model.loss(part)
-                mean = loss.total / count
-                for hook in self.hooks:
-                    extra = hook.extra_loss(self.model)
-                    mean = mean if extra is None else mean + extra / len(passes)
-                mean.backward()
-            for hook in self.hooks:
-                hook.after_pass(self.model, count)
-            sums = [w.grad if s is None else s if w.grad is None else s + w.grad for w, s in zip(weights, sums)]
-            total += loss.total.item() if math.isfinite(mean.item()) else math.nan
-        for w, s in zip(weights, sums):
-            w.grad = s
-        return total
-
     def judge(self, evaluate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
         """Evaluates (the average, if there is one), keeps the weights if they are the best so far."""
         self.model.eval()
         with self.average.inside(self.model) if self.average else nullcontext():
-            scores = evaluate(self.model)
+            scores = evaluate(self.model) if getattr(evaluate, "shared", False) else ranks.from_first(lambda: evaluate(self.model))
             last, at = self.config.metric == "last", self.at
             value = scores["error" if last else self.config.metric]
             if last or value < at.best or not self.best:
@@ -203,13 +189,16 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
           folder: Path, hooks: Sequence[Hook] = ()) -> Progressed:
     """Trains in place, leaves the best weights in the model (and in the hooks what they then knew), and says where it stood.
 
-    `evaluate` gives the development set's "loss" and "error". Killed at any moment, the same call goes on from
-    folder/state and ends with the same weights (same machine, same number of threads).
+    `evaluate` gives the development set's "loss" and "error": on rank 0, or on all ranks if it says that it is `shared`. Killed at any
+    moment, the same call goes on from folder/state and ends with the same weights (same machine, same number of threads and ranks).
     """
     memory.keep()
     run = Training(model, config, hooks, folder)
     resumed = run.restore()
-    at, metrics = run.at, Metrics(folder, run.at.step)
+    if not resumed:
+        ranks.spread(list(model.state_dict().values()))
+    run.agree()
+    at, metrics = run.at, Metrics(folder, run.at.step) if ranks.first() else None
     with Progress(config.epochs) as progress, _interruptible() as interrupted:
         if resumed and not run.over:
             progress.say(f"train: resumed at epoch {at.epoch + 1}, batch {at.batch}")
@@ -223,11 +212,14 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
             figures = {name: value for hook in hooks for name, value in hook.report().items()}
             at.epoch, at.batch, at.loss, at.count = at.epoch + 1, 0, 0.0, 0
             run.tick()
-            metrics.add(row | figures | {"seconds": at.seconds})
+            run.agree()
+            if metrics is not None:
+                metrics.add(row | figures | {"seconds": at.seconds})
             progress.say(_line(row, config, at) + "".join(f"  {name} {value:.5g}" for name, value in figures.items()))
-            if run.due or run.over or interrupted.is_set():
+            stop = ranks.any_of(interrupted.is_set())
+            if run.due or run.over or stop:
                 run.save()
-                if interrupted.is_set():
+                if stop:
                     raise KeyboardInterrupt
     model.load_state_dict(run.best)
     for hook, state in zip(hooks, run.best_hooks):
@@ -249,9 +241,10 @@ def _epoch(run: Training, examples: Examples, progress: Progress, interrupted: t
             loss = run.update(batch, done)
             frames += int(batch.x_len.sum())
             progress.step(done, at.epoch, loss / len(batch.ids), int(batch.x_len.sum()), padding)
-            if at.batch < size and (run.due or interrupted.is_set()):    # the last batch is saved with its evaluation
+            stop = ranks.any_of(interrupted.is_set())
+            if at.batch < size and (run.due or stop):                    # the last batch is saved with its evaluation
                 run.save()
-                if interrupted.is_set():
+                if stop:
                     raise KeyboardInterrupt
     return frames / (time.monotonic() - began)
 
@@ -261,12 +254,6 @@ def _line(row: dict[str, Any], config: TrainConfig, at: Progressed) -> str:
     dev = "".join(f"  dev {name} {row['dev_' + name]:.4f}" for name in ("loss", "error") if "dev_" + name in row)
     return (f"train: epoch {row['epoch']}/{config.epochs}  loss {row['train_loss']:.4f}{dev}  best {at.best:.4f}"
             f"  rate {row['rate']:.1e}  {row['frames_per_second']:.0f} frames/s  padding {row['padding']:.1%}  left {left / 60:.1f} min")
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    if device.type == "cpu":
-        return batch
-    return Batch(batch.ids, *(t.to(device, non_blocking=True) for t in (batch.x, batch.x_len, batch.y, batch.y_len)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 import torch
 from torch import nn
 
-from . import manifest, modeldir, results, splice
+from . import manifest, modeldir, ranks, results, splice
 from .errors import DataError
 from .evaluation import DevelopmentSet, emissions
 from .examples import Example, Examples, Packed
@@ -36,7 +36,8 @@ def train_model(run: Run, out: Path, device: torch.device, variant: str | None) 
     steps = phases(config, experiment.hooks, experiment.second)
 
     def examples(phase: Phase) -> Examples:
-        splices = material.splices(model) if phase is steps[-1] and experiment.splice.share else None
+        wanted = phase is steps[-1] and experiment.splice.share
+        splices = ranks.from_first(lambda: material.splices(model)) if wanted else None      # one hears for all: all cut alike
         return material.examples(model, "train", phase.train, phase.train.perturb, splices)
 
     dev = material.examples(model, recipe.config.dev, config, PerturbConfig())
@@ -45,6 +46,7 @@ def train_model(run: Run, out: Path, device: torch.device, variant: str | None) 
     say(f"train: {sum(w.numel() for w in model.parameters()):,} weights, {len(first)} utterances, {first.batches_in(0)} batches an epoch, "
         f"padding {first.waste(0):.1%}, on {device}")
     ended, figures = train_phases(model, examples, evaluate, steps, out, say)
+    ranks.rest_is_for_the_first()
     facts = {"medium": recipe.config.medium, "data_licence": recipe.facts(variant).data_licence,
              "provenance": results.provenance(recipe, run.name, ended, device, started, variant) | figures, "scores": {}}
     words = sorted({word for text in material.texts("train") for word in text.split()}) if material.units.kind in ("char", "piece") else []

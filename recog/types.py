@@ -221,6 +221,8 @@ class Hook(Protocol):
 
     def after_pass(self, model: nn.Module, count: int) -> None: ...     # w.grad: what the pass adds to the mean over `count` sequences
 
+    def weights(self) -> Sequence[Tensor]: ...   # its own, in whose .grad after_pass adds up: of passes on several ranks, the sum is put there
+
     def before_update(self, model: nn.Module) -> None: ...              # w.grad: of all passes; the optimizer has not moved yet
 
     def after_step(self, model: nn.Module, step: int) -> None: ...

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import manifest, modeldir, results, writingmodel
-from .batching import BatchConfig
+from . import manifest, modeldir, ranks, results, writingmodel
+from .batching import BatchConfig, to_device
 from .beginnings import Planned, features_stage, prepare_stage, units_stage
 from .config import plain
 from .examples import Example, Examples
@@ -25,7 +25,6 @@ from .phases import phases, train_phases
 from .plan import Run
 from .store import Store
 from .text import Units
-from .train import to_device
 from .writing import page
 
 
@@ -58,6 +57,7 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
 
         steps = phases(config, experiment.hooks, experiment.second)
         ended, figures = train_phases(model, lambda phase: learned, evaluate, steps, out, say)
+        ranks.rest_is_for_the_first()
         ink = dict(zip(("height", "step"), measures(store.frames(e.id, 0) for e in learned.examples))) | pace(experiment.features)
         facts = {"ink": ink, "data_licence": run.recipe.facts(done["prepare"].get("variant")).data_licence, "scores": {},
                  "provenance": results.provenance(run.recipe, run.name, ended, device, started, done["prepare"].get("variant")) | figures}
@@ -65,7 +65,7 @@ def train_stage(run: Run, done: dict, device: torch.device) -> Planned:
         return {**figures, "weights": digest(run.folder / "model" / "weights.safetensors"), "epochs": ended.epoch,
                 "best_epoch": ended.best_epoch, "best": ended.best, "minutes": round(ended.seconds / 60, 1)}
 
-    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True), work
+    return Stage("train", run.folder / "train", 1, settings, inputs, costly=True, shared=True), work
 
 
 def _examples(run: Run, store: Store, units: Units, split: str, batching: BatchConfig) -> Examples:

@@ -9,7 +9,7 @@ from recog.layers.lstm import CELLS
 from recog.layers.peephole import PeepholeLstm, plain
 from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.models.recognizer import RecognizerConfig, build
-from recog.train import to_device
+from recog.batching import to_device
 from recog.types import Batch
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

@@ -11,16 +11,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "recog"
 
 LAYERS = [
-    ["errors", "types", "files", "growing", "memory", "seen", "workers"],
+    ["errors", "types", "files", "growing", "memory", "seen", "workers", "ranks", "part"],
     ["components", "config", "manifest", "pronounce", "text", "significance", "transcripts", "score", "phones", "phonereport", "report", "scoring",
      "exports", "confusions", "svg", "nbest", "pages"],
     ["audio", "ink", "image", "phn", "textgrid", "noise", "augment", "segment", "sources", "iamdb"],
     ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "names", "remaking", "store", "batching", "examples", "layers", "kernels", "threads", "precision"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "train", "phases", "evaluation", "pixelmodel", "pixelscore", "splice", "hooks"],
+    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "gradients", "train", "phases", "evaluation", "decoding", "pixelmodel", "pixelscore", "splice", "hooks"],
     ["writing"],
-    ["ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
+    ["launch", "ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",
      "formats", "synthesis", "rendering", "writeverbs", "portable", "catalog", "doctor", "filefacts", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],

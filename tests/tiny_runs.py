@@ -99,7 +99,7 @@ class StopAt:
     def report(self):
         return {}
 
-    state = report
+    state = weights = report
 
     def restore(self, state):
         pass

@@ -84,6 +84,9 @@ class AdaptiveWeightNoise:
             log.grad = found if log.grad is None else log.grad.add_(found)
         self._clean, self._draws = {}, {}
 
+    def weights(self) -> list[Tensor]:
+        return list(self.logs.values())
+
     @torch.no_grad()
     def before_update(self, model: nn.Module) -> None:
         """The KL's part of both gradients; then the deviations move."""

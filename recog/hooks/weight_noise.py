@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,9 @@ class WeightNoise:
         for w, clean in zip(model.parameters(), self._clean):
             w.copy_(clean)
         self._clean = []
+
+    def weights(self) -> Sequence[Tensor]:
+        return ()
 
     def before_update(self, model: nn.Module) -> None:
         pass
