@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .table import machine, markdown, plain
 
-NAMES = ("blstm", "peephole", "training", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram", "synthesis", "mdlstm")
+NAMES = ("blstm", "peephole", "bptt", "precision", "training", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram", "synthesis", "mdlstm")
 
 
 def main() -> int:

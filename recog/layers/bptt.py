@@ -23,7 +23,8 @@ from ..errors import ConfigError
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State, tuple[Tensor, ...]], tuple[Tensor, State]]     # x [T, ...], state before, weights to y [T, ...], state after
 
-BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128)
+BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+STEPS = 128                              # blocks in a sequence, at most, where the budget allows it: a plan is then made in milliseconds
 CALL = 3                                 # what it costs to begin a block, in frames: 0.2 ms at 16 sequences and 256 units
 GRAIN = 256                              # parts into which a budget is divided, at most: the policy's table grows with it
 MEGABYTE = 2 ** 20
@@ -60,7 +61,7 @@ class Plan:
         return int(_policy(self.steps, self.slots, self.hidden, self.internal)[0][self.steps, self.slots])
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=8)          # of up to half a megabyte each
 def _policy(steps: int, slots: int, hidden: int, internal: int) -> tuple[Any, Any]:
     from ..kernels.policy import policy
 
@@ -76,16 +77,16 @@ def plan(budget: int, frames: int, sizes: Sizes) -> Plan | None:
     """
     if sizes.block(frames) <= budget:
         return None
+    possible = [block for block in BLOCKS if block < frames and sizes.block(block) <= budget] or [1]
     found = []
-    for block in BLOCKS:
-        left = budget - min(sizes.block(block), sizes.block(frames))
-        if block < 2 * frames and left >= 0:
-            unit = max(sizes.state, -(-left // GRAIN), 1)
-            made = Plan(frames, block, left // unit, -(-sizes.state // unit), -(-sizes.block(block) // unit))
-            found.append((made.forwards * (block + CALL), made))
-    if not found:
-        raise ConfigError(f"{budget / MEGABYTE:.3g} MB do not hold one frame of a layer in one direction",
-                          hint=f"that needs {sizes.first / MEGABYTE:.3g} MB: allow more memory, or make the batches smaller")
+    for block in [block for block in possible if block * STEPS >= frames] or possible[-1:]:
+        left = budget - sizes.block(block)
+        if left < 0:
+            raise ConfigError(f"{budget / MEGABYTE:.3g} MB do not hold one frame of a layer in one direction",
+                              hint=f"that needs {sizes.first / MEGABYTE:.3g} MB: allow more memory, or make the batches smaller")
+        unit = max(sizes.state, -(-left // GRAIN), 1)
+        made = Plan(frames, block, left // unit, -(-sizes.state // unit), -(-sizes.block(block) // unit))
+        found.append((made.forwards * (block + CALL), made))
     return min(found, key=lambda pair: pair[0])[1]
 
 
@@ -120,9 +121,9 @@ def moves(plan: Plan) -> Iterator[Move]:
 
 
 def measure(step: Step, x: Tensor, state: State, weights: tuple[Tensor, ...]) -> Sizes:
-    """What the step's graph keeps, from running it on a few frames x [T, ...], at least 1."""
-    found = []
-    for frames in (1, min(9, len(x))):
+    """What the step's graph keeps, from running it on the first frames of x [T, ...], at least 1."""
+    found, some = [], min(17, len(x))
+    for frames in (1, some):
         part, kept = x[:frames], {}
         given = {t.untyped_storage().data_ptr() for t in (part, *state, *weights)}
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda t: _note(kept, t), lambda t: t):
@@ -131,7 +132,7 @@ def measure(step: Step, x: Tensor, state: State, weights: tuple[Tensor, ...]) ->
             for t in (y, *after):                                                      # held too, while the graph is
                 _note(kept, t)
         found.append(sum(size for place, size in kept.items() if place not in given))
-    more = -(-(found[1] - found[0]) // (min(9, len(x)) - 1)) if len(x) > 1 else found[0]
+    more = -(-(found[1] - found[0]) // (some - 1)) if some > 1 else found[0]
     return Sizes(sum(s.numel() * s.element_size() for s in after), found[0], max(more, 0))
 
 

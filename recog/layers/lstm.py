@@ -8,6 +8,7 @@ and the two directions run at once, each in a thread of its own, instead of shar
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import torch
@@ -85,7 +86,7 @@ class LstmLayer(nn.Module):
     def __init__(self, input_size: int, units: int, bidirectional: bool = True, cell: str = "lstm", clip: float = 0.0, memory_mb: float = 0.0):
         super().__init__()
         self.units, self.output_size = units, units * (2 if bidirectional else 1)
-        self.budget, self.sizes = int(memory_mb * bptt.MEGABYTE / (2 if bidirectional else 1)), {}
+        self.budget, self.sizes = math.ceil(memory_mb * bptt.MEGABYTE / (2 if bidirectional else 1)), {}
         self.forwards = _cell(cell, input_size, units, clip)
         self.backwards = _cell(cell, input_size, units, clip) if bidirectional else None
 
