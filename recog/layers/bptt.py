@@ -13,7 +13,7 @@ import functools
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -82,8 +82,8 @@ def plan(budget: int, frames: int, sizes: Sizes) -> Plan | None:
     for block in [block for block in possible if block * STEPS >= frames] or possible[-1:]:
         left = budget - sizes.block(block)
         if left < 0:
-            raise ConfigError(f"{budget / MEGABYTE:.3g} MB do not hold one frame of a layer in one direction",
-                              hint=f"that needs {sizes.first / MEGABYTE:.3g} MB: allow more memory, or make the batches smaller")
+            raise ConfigError(f"{budget / MEGABYTE:.3g} MB do not hold one frame of a layer in one direction", where="memory_mb",
+                              hint=f"that needs {sizes.first / MEGABYTE:.3g} MB: allow more, or make the batches smaller")
         unit = max(sizes.state, -(-left // GRAIN), 1)
         made = Plan(frames, block, left // unit, -(-sizes.state // unit), -(-sizes.block(block) // unit))
         found.append((made.forwards * (block + CALL), made))
@@ -176,8 +176,7 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, step: Step, plan: Plan, random: bool, states: int, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(x, *given)
-        ctx.settings, ctx.noise = (step, plan, states, ctx.needs_input_grad[4:]), _noise(x) if random else None
-        ctx.autocast = x.device.type, torch.get_autocast_dtype(x.device.type), torch.is_autocast_enabled(x.device.type)
+        ctx.settings, ctx.noise = (step, plan, states, ctx.needs_input_grad[4:], _precision(x)), _noise(x) if random else None
         ctx.run = _Run(*ctx.settings, x, given, ctx.noise)
         y, after = ctx.run.forwards(True)
         return y, *after
@@ -186,9 +185,8 @@ class _Recurrence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor, *dstate: Tensor) -> tuple[Tensor | None, ...]:
         x, *given = ctx.saved_tensors
-        kind, dtype, enabled = ctx.autocast
         run, ctx.run = ctx.run, None
-        with torch.autocast(kind, dtype, enabled), _restored(x) if ctx.noise else nullcontext():
+        with _restored(x) if ctx.noise else nullcontext():
             if run is None:                                                            # a further time
                 run = _Run(*ctx.settings, x, given, ctx.noise)
                 run.forwards(False)
@@ -199,9 +197,9 @@ class _Recurrence(torch.autograd.Function):
 class _Run:
     """A plan under way: what is kept at present."""
 
-    def __init__(self, step: Step, plan: Plan, states: int, needed: tuple[bool, ...], x: Tensor, given: tuple[Tensor, ...] | list[Tensor],
-                 noise: Noise | None):
-        self.step, self.plan, self.x, self.needed, self.random = step, plan, x, needed, noise is not None
+    def __init__(self, step: Step, plan: Plan, states: int, needed: tuple[bool, ...], precision: dict[str, Any], x: Tensor,
+                 given: Sequence[Tensor], noise: Noise | None):
+        self.step, self.plan, self.precision, self.x, self.needed, self.random = step, plan, precision, x, needed, noise is not None
         self.states = {0: (tuple(given[:states]), noise)}
         self.weights = tuple(w.detach().requires_grad_(need) for w, need in zip(given[states:], needed[1 + states:]))
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}                 # of a step: what went in, what came out
@@ -231,7 +229,7 @@ class _Run:
         for step in range(move.begin, move.end):
             place, whole = self._place(step), move.whole and step == move.end - 1
             x = self.x[place].detach()
-            with torch.set_grad_enabled(whole):
+            with torch.set_grad_enabled(whole), torch.autocast(**self.precision):
                 if whole:
                     x, state = x.requires_grad_(self.needed[0]), tuple(s.detach().requires_grad_() for s in state)
                 y, after = self.step(x, state, self.weights)
@@ -262,8 +260,8 @@ class _Run:
             dstate = tuple(torch.zeros_like(s) if d is None else d for s, d in zip(state, rest))
             for number, more in enumerate(rest[len(state):]):
                 if more is not None:
-                    sums[number] = more if sums[number] is None else sums[number].add_(more)
-            del found, given, x, state, rest, dx_step
+                    sums[number] = more.clone() if sums[number] is None else sums[number].add_(more)       # it may share its memory
+            del found, given, x, state
         return [dx, *(d if need else None for d, need in zip(dstate, self.needed[1:])), *sums]
 
 
@@ -271,10 +269,14 @@ def _gradients(found: list[Tensor], grads: list[Tensor], given: list[Tensor]) ->
     """Of each of `given`; None for what needs none or has none. The graph is freed."""
     outputs = [(f, g) for f, g in zip(found, grads) if f.requires_grad]
     wanted = [t for t in given if t.requires_grad]
-    if not outputs or not wanted:
-        return [None] * len(given)
     taken = iter(torch.autograd.grad([f for f, _ in outputs], wanted, [g for _, g in outputs], allow_unused=True))
     return [next(taken) if t.requires_grad else None for t in given]
+
+
+def _precision(x: Tensor) -> dict[str, Any]:
+    """torch's autocast as it is now. Nothing is cached: what is rounded without gradients must not be taken for what needs them."""
+    kind = x.device.type
+    return {"device_type": kind, "dtype": torch.get_autocast_dtype(kind), "enabled": torch.is_autocast_enabled(kind), "cache_enabled": False}
 
 
 class Noise(NamedTuple):

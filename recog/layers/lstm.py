@@ -121,8 +121,8 @@ class LstmLayer(nn.Module):
         if not self.budget or not torch.is_grad_enabled() or not len(x):
             return rnn(x)[0]
         step, weights = bptt.of_module(rnn)
-        torch_s, state = not isinstance(rnn, PeepholeLstm), x.new_zeros(x.shape[1], self.units)
-        state = (state[None] if torch_s else state,) * (1 if isinstance(rnn, nn.RNN) else 2)
+        layers = () if isinstance(rnn, PeepholeLstm) else (1,)                               # torch wants [layers, B, units]
+        state = (x.new_zeros(*layers, x.shape[1], self.units),) * (1 if isinstance(rnn, nn.RNN) else 2)
         kind = x.shape[1:], x.dtype, x.is_contiguous(), torch.backends.mkldnn.matmul.fp32_precision
         if kind not in self.sizes:
             self.sizes[kind] = bptt.measure(step, x, state, weights)
