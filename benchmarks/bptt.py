@@ -128,7 +128,7 @@ class _Pack:
 
 def peak_of(work: Callable[[], object]) -> int:
     """Bytes that torch has allocated and not freed, at most, since `work` began: every allocation, as torch's profiler reports it."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "3")                                        # it looks for GPUs and complains
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")                                       # it looks for GPUs and complains
     with torch.autograd.profiler.profile(profile_memory=True) as seen:
         work()
     live = most = 0

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from recog.encoders.blstm import Blstm, BlstmConfig
+from recog.layers.peephole import PeepholeLstm
+from recog.layers.window import WindowLstm
 from recog.models.handwriting import Handwriting, HandwritingConfig
 from recog.models.recognizer import build
 from recog.precision import mixed
@@ -55,13 +57,12 @@ def _lines(batch: int, points: int) -> Batch:
 
 def _measured(name: str, model: nn.Module, given: tuple[Any, ...], quick: bool) -> Iterator[Row]:
     works = {"float32": _step(model, given, model), "mixed bfloat16": _step(model, given, model, "bfloat16")}
-    works["float32"]()
+    for work in works.values():
+        work()                                                   # warms up
     compiled, graphs = _compiled(model, given, "eager" if quick else "inductor")
     if compiled:
         works["torch.compile"] = compiled
         yield Row(f"{name}: graphs that torch.compile makes of it", float(graphs), "")
-    for work in works.values():
-        work()                                                   # warms up
     times = side_by_side(works.values(), 1 if quick else 3, PROCESSOR)
     for number, way in enumerate(works):
         yield Row(f"{name}: {way}", 1000 * median(times, number), "ms/step")
@@ -89,11 +90,14 @@ def _pulled(h: Tensor) -> Tensor:
 
 
 def _compiled(model: nn.Module, given: tuple[Any, ...], backend: str) -> tuple[Callable[[], None] | None, int]:
-    """The step as torch.compile makes it, and into how many graphs; None where it cannot."""
+    """The step as torch.compile makes it, and into how many graphs; None where it cannot. Layers with kernels of numba, in which it fails, stay as they are."""
     import torch._dynamo as dynamo
 
     dynamo.reset()
     dynamo.utils.counters.clear()
+    for layer in model.modules():
+        if isinstance(layer, (PeepholeLstm, WindowLstm)):
+            layer.forward = dynamo.disable(layer.forward)
     step = _step(model, given, torch.compile(model.loss if isinstance(model, Handwriting) else model, backend=backend))
     with _silent():
         try:
