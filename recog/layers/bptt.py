@@ -78,13 +78,13 @@ def plan(budget: int, frames: int, sizes: Sizes) -> Plan | None:
     if sizes.block(frames) <= budget:
         return None
     possible = [block for block in BLOCKS if block < frames and sizes.block(block) <= budget] or [1]
-    found = []
+    found: list[tuple[int, Plan]] = []
     for block in [block for block in possible if block * STEPS >= frames] or possible[-1:]:
         left = budget - sizes.block(block)
         if left < 0:
             raise ConfigError(f"{budget / MEGABYTE:.3g} MB do not hold one frame of a layer in one direction", where="memory_mb",
                               hint=f"that needs {sizes.first / MEGABYTE:.3g} MB: allow more, or make the batches smaller")
-        unit = max(sizes.state, -(-left // GRAIN), 1)
+        unit = max(sizes.state, -(-left // GRAIN), 1)                                  # of memory, in bytes
         made = Plan(frames, block, left // unit, -(-sizes.state // unit), -(-sizes.block(block) // unit))
         found.append((made.forwards * (block + CALL), made))
     return min(found, key=lambda pair: pair[0])[1]
@@ -124,21 +124,15 @@ def measure(step: Step, x: Tensor, state: State, weights: tuple[Tensor, ...]) ->
     """What the step's graph keeps, from running it on the first frames of x [T, ...], at least 1."""
     found, some = [], min(17, len(x))
     for frames in (1, some):
-        part, kept = x[:frames], {}
+        part, kept = x[:frames], []
         given = {t.untyped_storage().data_ptr() for t in (part, *state, *weights)}
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda t: _note(kept, t), lambda t: t):
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
             states = tuple(s.detach().requires_grad_() for s in state)
             y, after = step(part.detach().requires_grad_(), states, tuple(w.detach().requires_grad_(w.requires_grad) for w in weights))
-            for t in (y, *after):                                                      # held too, while the graph is
-                _note(kept, t)
-        found.append(sum(size for place, size in kept.items() if place not in given))
+        storages = {s.data_ptr(): s.nbytes() for t in (*kept, y, *after) for s in [t.untyped_storage()]}       # y is held while the graph is
+        found.append(sum(size for place, size in storages.items() if place not in given))
     more = -(-(found[1] - found[0]) // (some - 1)) if some > 1 else found[0]
     return Sizes(sum(s.numel() * s.element_size() for s in after), found[0], max(more, 0))
-
-
-def _note(kept: dict[int, int], t: Tensor) -> Tensor:
-    kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
-    return t
 
 
 def of_module(module: nn.Module) -> tuple[Step, tuple[Tensor, ...]]:
@@ -218,8 +212,7 @@ class _Run:
                     y = found.new_empty(len(self.x), *found.shape[1:]) if y is None else y
                     y[place] = found.detach()
             self.next = next(self.moves)
-        after, _ = self.states[self.plan.steps]
-        return y, tuple(s.clone() for s in after)
+        return y, tuple(s.clone() for s in self.states[self.plan.steps][0])
 
     def _go(self, move: Move, again: bool) -> Iterator[tuple[slice, Tensor]]:
         """From a kept state forwards: gives each step's y, and leaves what is to be kept."""
@@ -268,8 +261,7 @@ class _Run:
 def _gradients(found: list[Tensor], grads: list[Tensor], given: list[Tensor]) -> list[Tensor | None]:
     """Of each of `given`; None for what needs none or has none. The graph is freed."""
     outputs = [(f, g) for f, g in zip(found, grads) if f.requires_grad]
-    wanted = [t for t in given if t.requires_grad]
-    taken = iter(torch.autograd.grad([f for f, _ in outputs], wanted, [g for _, g in outputs], allow_unused=True))
+    taken = iter(torch.autograd.grad([f for f, _ in outputs], [t for t in given if t.requires_grad], [g for _, g in outputs], allow_unused=True))
     return [next(taken) if t.requires_grad else None for t in given]
 
 
