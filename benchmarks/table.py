@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Callable, Iterable, Iterator
@@ -80,7 +82,8 @@ def machine() -> list[str]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     busy = "; it has other work: trust ratios and processor time, not wall time" if load > 0.5 else ""
     system = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}"
-    return [f"machine   {_processor()}, {system}, load {load:.1f}{busy}",
+    return [f"date      {date.today()}",
+            f"machine   {_processor()}, {system}, load {load:.1f}{busy}",
             f"versions  Python {platform.python_version()}, " + ", ".join(f"{name} {_version(name)}" for name in LIBRARIES),
             f"threads   torch {torch.get_num_threads()}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}, "
             f"kernels for {torch.backends.cpu.get_cpu_capability()}; rows that say 'one core' set torch to one thread"]
@@ -125,12 +128,34 @@ def plain(title: str, rows: Iterable[Row]) -> str:
     return "\n".join([title, *lines])
 
 
-def markdown(facts: Iterable[str], tables: dict[str, list[Row]]) -> str:
-    lines = ["```", *facts, "```"]
-    for title, rows in tables.items():
-        lines += ["", f"## {title}", "", "| what | value | unit | bar | met |", "|---|---:|---|---|---|"]
-        lines += [f"| {row.name} | {_number(row.value)} | {row.unit} | {row.bar} | {_verdict(row)} |" for row in rows]
+def section(name: str, facts: Iterable[str], rows: Iterable[Row]) -> str:
+    """A benchmark's part of the document: where and when it was measured, and its table."""
+    lines = [f"## {name}", "", "```text", *facts, "```", "", "| what | value | unit | bar | met |", "|---|---:|---|---|---|"]
+    lines += [f"| {row.name} | {_number(row.value)} | {row.unit} | {row.bar} | {_verdict(row)} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def merged(document: str, name: str, text: str, order: Iterable[str]) -> str:
+    """The document with this section in the place of the one of its name; the others, and what stands before them, stay as they are.
+
+    Sections stand in `order`; names that are not in it come last.
+    """
+    before, *old = re.split(r"^(?=## )", document, flags=re.MULTILINE)
+    sections = {part.split("\n")[0].removeprefix("## ").strip(): part.rstrip("\n") + "\n" for part in old} | {name: text}
+    places = {each: place for place, each in enumerate(order)}
+    ordered = sorted(sections, key=lambda each: places.get(each, len(places)))
+    return "\n".join([*([before.rstrip("\n") + "\n"] if before.strip() else []), *(sections[each] for each in ordered)])
+
+
+def measured(document: str, name: str, row: str) -> float | None:
+    """A value of a document's section, or None where it is not there."""
+    for part in re.split(r"^(?=## )", document, flags=re.MULTILINE):
+        if part.split("\n")[0] == f"## {name}":
+            for line in part.splitlines():
+                cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+                if line.startswith("| ") and cells[0] == row:
+                    return float(cells[1].replace(",", ""))
+    return None
 
 
 def _number(value: float) -> str:

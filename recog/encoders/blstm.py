@@ -25,6 +25,7 @@ class BlstmConfig:
     clip: float = 0.0                    # peephole cells: bound on a gate's gradient at each time step; 0: none
     dropout: float = 0.0                 # share of values dropped before each layer but the first, and at the end
     subsample: tuple[int, ...] = ()      # per layer: successive outputs joined into one, 1 is none; () is all ones
+    memory_mb: float = 0.0               # training: megabytes that all layers may keep of cells and gates, the rest is computed again; 0: any
 
     def __post_init__(self):
         if self.layers < 1 or self.units < 1:
@@ -35,6 +36,8 @@ class BlstmConfig:
             raise ValueError("clip must not be negative, and needs cell = 'peephole'")
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout must be at least 0 and below 1")
+        if self.memory_mb < 0:
+            raise ValueError("memory_mb must not be negative")
         if self.subsample and (len(self.subsample) != self.layers or min(self.subsample) < 1):
             raise ValueError(f"subsample needs {self.layers} whole numbers of at least 1, one per layer")
 
@@ -49,8 +52,10 @@ class Blstm(nn.Module):
         self.subsample = config.subsample or (1,) * config.layers
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList()
-        for factor in self.subsample:
-            layer = LstmLayer(input_size, config.units, config.bidirectional, config.cell, config.clip)
+        shares = [1 / math.prod(self.subsample[:number]) for number in range(config.layers)]       # as their frames
+        for factor, share in zip(self.subsample, shares):
+            memory_mb = config.memory_mb * share / sum(shares)
+            layer = LstmLayer(input_size, config.units, config.bidirectional, config.cell, config.clip, memory_mb)
             self.layers.append(layer)
             input_size = layer.output_size * factor
         self.output_size = input_size

@@ -8,6 +8,7 @@ and the two directions run at once, each in a thread of its own, instead of shar
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from ..precision import rounded
 from ..threads import at_once
+from . import bptt
 from .peephole import PeepholeLstm
 
 
@@ -78,11 +80,13 @@ class LstmLayer(nn.Module):
 
     cell: "lstm", torch's, without peepholes; "peephole", as in Graves' papers, with its gates' gradients clipped to +-clip
     at every step (0: not); "tanh": no LSTM but a plain recurrent layer, for comparison.
+    memory_mb: in training, what a pass may keep of its cells and gates, in megabytes; what is not kept is computed again (0: all is kept).
     """
 
-    def __init__(self, input_size: int, units: int, bidirectional: bool = True, cell: str = "lstm", clip: float = 0.0):
+    def __init__(self, input_size: int, units: int, bidirectional: bool = True, cell: str = "lstm", clip: float = 0.0, memory_mb: float = 0.0):
         super().__init__()
-        self.output_size = units * (2 if bidirectional else 1)
+        self.units, self.output_size = units, units * (2 if bidirectional else 1)
+        self.budget, self.sizes = math.ceil(memory_mb * bptt.MEGABYTE / (2 if bidirectional else 1)), {}
         self.forwards = _cell(cell, input_size, units, clip)
         self.backwards = _cell(cell, input_size, units, clip) if bidirectional else None
 
@@ -103,14 +107,27 @@ class LstmLayer(nn.Module):
 
     def forward(self, x: Tensor, n: Tensor) -> Tensor:
         if self.backwards is None:
-            return self.forwards(x)[0]
-        directions = (lambda x: self.forwards(x)[0],
-                      lambda x: reverse_within(self.backwards(reverse_within(x, n))[0], n))
+            return self._read(self.forwards, x)
+        directions = (lambda x: self._read(self.forwards, x),
+                      lambda x: reverse_within(self._read(self.backwards, reverse_within(x, n)), n))
         if x.is_cuda or torch.get_num_threads() == 1:
             return torch.cat([direction(x) for direction in directions], dim=2)
         if torch.is_grad_enabled():
             return _AtOnce.apply(x, directions, *self.parameters())
         return torch.cat(at_once(_call, directions, (x, x)), dim=2)
+
+    def _read(self, rnn: nn.Module, x: Tensor) -> Tensor:
+        """One direction; what it keeps for the way back stays within its budget. x [T, B, D] to [T, B, units]."""
+        if not self.budget or not torch.is_grad_enabled() or not len(x):
+            return rnn(x)[0]
+        step, weights = bptt.of_module(rnn)
+        layers = () if isinstance(rnn, PeepholeLstm) else (1,)                               # torch wants [layers, B, units]
+        state = (x.new_zeros(*layers, x.shape[1], self.units),) * (1 if isinstance(rnn, nn.RNN) else 2)
+        kind = x.shape[1:], x.dtype, x.is_contiguous(), torch.backends.mkldnn.matmul.fp32_precision
+        if kind not in self.sizes:
+            self.sizes[kind] = bptt.measure(step, x, state, weights)
+        plan = bptt.plan(self.budget, len(x), self.sizes[kind])
+        return bptt.recurrence(step, x, state, weights, plan, random=False)[0] if plan else rnn(x)[0]
 
 
 def _cell(cell: str, input_size: int, units: int, clip: float) -> nn.Module:
