@@ -18,20 +18,20 @@ from .precision import mixed
 from .types import Batch, Hook
 
 
-def gradients(model: nn.Module, batch: Batch, hooks: Sequence[Hook], seed: int, step: int, precision: str) -> float:
+def gradients(model: nn.Module, batch: Batch, hooks: Sequence[Hook], seed: int, step: int, precision: str, passes: int = 1) -> float:
     """Leaves the mean loss's gradient in the weights, and gives the summed loss in nats, of all ranks' rows; NaN if one is not finite.
 
-    Everything random follows from (seed, step): of one process, from torch's generator as it is; of ranks, what is drawn in a pass also
+    passes: parts in which the rows of a pass are worked, one after the other: less memory, the same gradient. Everything random follows from (seed, step): of one process, from torch's generator as it is; of ranks, what is drawn in a pass also
     from the number of its first row, so that no two ranks draw the same.
     """
     weights, count, total = list(model.parameters()), len(batch.ids), 0.0
     apart = any(hook.per_sequence for hook in hooks)                 # a pass for each sequence; else one, which all ranks share
     rows = dealt(batch.x_len.tolist(), ranks.rank(), ranks.size())
     own = to_device(some(batch, rows), weights[0].device)
-    passes = singles(own) if apart else [own]
+    whole = singles(own) if apart else [own]
     shares = count if apart else min(count, ranks.size())
     sums: list[Tensor | None] = [None] * len(weights)
-    for number, part in enumerate(passes):
+    for number, part in enumerate(whole):
         model.zero_grad(set_to_none=True)
         if apart:
             _reseed(seed, step, rows[number])
@@ -40,7 +40,7 @@ def gradients(model: nn.Module, batch: Batch, hooks: Sequence[Hook], seed: int, 
         if part.ids:
             if not apart:
                 _reseed(seed, step, rows[0])                         # after the hooks: what they draw for a pass is for all its ranks
-            total += _backward(model, part, hooks, count, shares, precision)
+            total += _backward(model, part, hooks, count, shares, precision, passes)
         if not apart:
             total = ranks.add_gradients(weights, total)
         for hook in hooks:
@@ -53,19 +53,23 @@ def gradients(model: nn.Module, batch: Batch, hooks: Sequence[Hook], seed: int, 
     return total
 
 
-def _backward(model: nn.Module, part: Batch, hooks: Sequence[Hook], count: int, shares: int, precision: str) -> float:
+def _backward(model: nn.Module, part: Batch, hooks: Sequence[Hook], count: int, shares: int, precision: str, passes: int) -> float:
     """Adds the gradient of the part's share in the mean over `count` sequences; gives the part's summed loss.
 
     shares: parts of the batch, over all passes and ranks, among which what hooks add to the mean loss is divided.
     """
-    with mixed(precision, part.x.device):
-        loss = model.loss(part)
-        mean = loss.total / count
-        for hook in hooks:
-            extra = hook.extra_loss(model)
-            mean = mean if extra is None else mean + extra / shares
-        mean.backward()
-    return loss.total.item() if math.isfinite(mean.item()) else math.nan
+    total, lengths = 0.0, part.x_len.tolist()
+    pieces = [some(part, rows) for number in range(passes) if (rows := dealt(lengths, number, passes))] if passes > 1 else [part]
+    for number, piece in enumerate(pieces):
+        with mixed(precision, part.x.device):
+            loss = model.loss(piece)
+            mean = loss.total / count
+            for hook in hooks if number == 0 else ():
+                extra = hook.extra_loss(model)
+                mean = mean if extra is None else mean + extra / shares
+            mean.backward()
+        total += loss.total.item() if math.isfinite(mean.item()) else math.nan
+    return total
 
 
 def _reseed(seed: int, step: int, row: int) -> None:

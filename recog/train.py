@@ -38,14 +38,15 @@ class TrainConfig:
     evaluate_every: int = 1              # epochs between evaluations on the development set
     metric: Literal["error", "loss", "last"] = "error"   # what the best model is best in, on the development set; last: the last is kept
     precision: Literal["float32", "bfloat16"] = "float32"   # bfloat16: mixed precision, for CUDA and for CPUs that have it in hardware (AMX)
+    passes: int = 1                      # parts in which each batch is worked, one after the other: less memory, the same step
     checkpoint_seconds: float = 120.0    # time between saved states
     optimizer: optim.OptimizerConfig = field(default_factory=optim.OptimizerConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     perturb: PerturbConfig = field(default_factory=PerturbConfig)
 
     def __post_init__(self):
-        if self.epochs < 1 or self.evaluate_every < 1 or min(self.patience, self.clip, self.initial) < 0:
-            raise ValueError("epochs and evaluate_every must be at least 1, patience, clip and initial at least 0")
+        if min(self.epochs, self.evaluate_every, self.passes) < 1 or min(self.patience, self.clip, self.initial) < 0:
+            raise ValueError("epochs, evaluate_every and passes must be at least 1, patience, clip and initial at least 0")
         if not 0 <= self.average < 1:
             raise ValueError("average must be at least 0 and below 1")
 
@@ -151,7 +152,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = at.factor * optim.rate_at(config.optimizer, done / config.epochs)
         self.model.train()
-        total = gradients(self.model, batch, self.hooks, config.seed, at.step, config.precision)
+        total = gradients(self.model, batch, self.hooks, config.seed, at.step, config.precision, config.passes)
         for hook in self.hooks:
             hook.before_update(self.model)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)

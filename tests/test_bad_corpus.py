@@ -38,7 +38,7 @@ def done(tmp_path):
     ("encoder.units=many", "encoder.units: must be a whole number, not 'many'"),
     ("train.optimizer.kind=adm", "train.optimizer.kind: unknown value 'adm' (did you mean 'adam'?)"),
     ("encoder.kind=blsm", "unknown encoder 'blsm' (did you mean 'blstm'?)"),
-    ("train.epochs=0", "epochs and evaluate_every must be at least 1"),
+    ("train.epochs=0", "epochs, evaluate_every and passes must be at least 1"),
     ("train.optimizer.rate=nan", "train.optimizer.rate"),
     ("features.mels=2", "features: "),
     ("features.window_ms=0.01", "features: "),

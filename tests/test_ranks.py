@@ -24,10 +24,11 @@ from recog import checkpoint, ranks
 from recog.batching import dealt, pad, some
 from recog.bulk import transcribe_files
 from recog.errors import ConfigError, DataError, TrainError
+from recog.gradients import gradients
 from recog.launch import launched
 from recog.part import Part, parsed
 from recog.stages import run_recipe
-from recog.testing import SETTINGS, spelled, tiny_recipe, tone_corpus
+from recog.testing import SETTINGS, spelled, tiny_model, tiny_recipe, tone_corpus
 from recog.types import Transcript
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -49,6 +50,23 @@ def features(tmp_path_factory):
 
 def furthest(a, b):
     return max((a[name] - b[name]).abs().max().item() for name in a)
+
+
+# --- a batch worked in several passes ---
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("passes", [2, 3, 9])                        # more than there are rows, too
+def test_passes_leave_the_gradient_of_the_whole_batch(features, kind, passes):
+    batch, found = next(ranked.learned(features).examples(CONFIG, perturb=CONFIG.perturb).epoch(0)), []
+    for parts in (1, passes):
+        model = tiny_model()
+        hooks = ranked.hooks_for(kind, model)
+        torch.manual_seed(5)
+        total = gradients(model, batch, hooks, 1, 0, "float32", parts)
+        found.append((total, torch.cat([w.grad.flatten() for w in [*model.parameters(), *(w for hook in hooks for w in hook.weights())]])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert (found[0][1] - found[1][1]).abs().max() < 1e-5 * found[0][1].abs().max()
 
 
 # --- how a batch is dealt out ---
