@@ -35,7 +35,7 @@ FORMAT = 1
 WEIGHTS, UNITS, _NORMALIZER, _LEXICON, LM = "weights.safetensors", "units.json", "normalizer.json", "lexicon.txt", "lm.arpa"
 MEMBERS = "members"                      # a folder of model folders, in the order of "members" in model.json
 PACKED = LM + ".gz"
-DEFAULTS = {"audio": "english_small", "ink": "pen"}          # bundled models, by the medium that they read
+DEFAULTS = {"audio": "english_small", "ink": "pen", "image": "line"}          # bundled models, by the medium that they read
 
 
 @dataclass(frozen=True)

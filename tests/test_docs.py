@@ -120,7 +120,7 @@ def test_every_option_and_verb_in_the_text_exists(page):
 
 def desk(folder):
     """A folder in which the README's commands can be run."""
-    for name in ("samples", "ink"):
+    for name in ("samples", "ink", "images"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
     rows = (ROOT / "data" / "samples" / "manifest.jsonl").read_text().splitlines()
     pairs = [re.search(r'"id": "(.*?)".*"text": "(.*?)"', row).groups() for row in rows]
@@ -131,6 +131,7 @@ def desk(folder):
 @needs_model
 def test_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(desk(tmp_path))
+    monkeypatch.setenv("RECOG_STYLES", str(tmp_path / "styles"))
     for text in blocks(ROOT / "README.md", "sh", "console"):
         for arguments, target in commands(text):
             if arguments[0] == "run" or any(word.startswith("exp/") for word in arguments):

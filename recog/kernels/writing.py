@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .cell import ONE, ZERO, cell, options
+from .cell import HALF, ONE, ZERO, cell, options
 from .lstm_cpu import _add_four
 from .window_cpu import look
 
 BLOCK = 16                                    # lines that share a pass over the weights
 WRITING, ENDED, FULL, LOST = 0, 1, 2, 3       # what has become of a line: under way; the window has left the text; no room for more points;
+FINISH = 40                                  # points at most, from when the window leaves the text, in which the stroke of its last character ends
 STUCK = 200                                   # ... the window has not come to a further character for so many points
 
 
@@ -138,12 +139,15 @@ def write(pen, lines):
 
 @njit(**options)
 def _go_on(t, i, reads, come, row, point, lines):
-    """Line i's point t + 1, from what the network says of it when it has seen point t; or the line's end."""
+    """Line i's point t + 1, from what the network says of it when it has seen point t; or the line's end.
+
+    Section 5.3 ends when the window leaves the text. The last character is then still being written: its stroke may come to an end.
+    """
     lost = reads and _lost(t, lines.primed[i], lines.looked[i, t], lines.lengths[i], come)
     if len(lines.rows[i]):
         lines.rows[i, t] = row
     if t + 1 >= lines.primed[i]:
-        if reads and _over(lines.looked[i, t], lines.lengths[i]):
+        if reads and _over(lines.looked[i, t], lines.lengths[i]) and (point[2] > HALF or t - come[1] >= FINISH):
             lines.state[i] = ENDED
             return
         if lost:
