@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
-from . import iamdb, ink, ledger, manifest
+from . import iamdb, ink, ledger, manifest, ranks
 from .config import plain
 from .errors import ConfigError, DataError, RecogError
 from .files import digest, remove, write_text, writing
@@ -147,7 +146,7 @@ def _all(jobs: Sequence[Job], lines: int, where: Path) -> Iterator[Done]:
         yield from _told(map(_job, jobs), lines)
         return
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=ranks.end_with_parent) as pool:
             yield from _told(pool.map(_job, jobs, chunksize=min(FEW, len(jobs) // workers // 2)), lines)
     except BrokenProcessPool:
         raise RecogError("a worker process was killed; was memory short?", where=where, hint="run again: what is finished is kept") from None
@@ -161,15 +160,6 @@ def _told(results: Iterable[Done], lines: int) -> Iterator[Done]:
             told = done * TALK // lines
             say(f"render: {done:,} of {lines:,} lines")
         yield result
-
-
-def _follow() -> None:
-    """A worker does not outlive its parent."""
-    def end() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
 
 
 def _job(job: Job) -> Done:
