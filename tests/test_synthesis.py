@@ -16,6 +16,7 @@ import cli
 import recog
 from recog import ink, writingmodel
 from recog.errors import ConfigError, DataError, ModelError
+from recog.kernels.writing import FINISH
 from recog.synthesis import SUFFIXES, synthesize
 from recog.types import Ink
 from recog.writing import styles
@@ -181,6 +182,19 @@ def test_a_style_of_which_the_network_writes_nothing_is_named(tmp_path, writer):
     style = Style("me", "nv", written("nvo lin"))                        # the window has left the text before the ink ends
     with pytest.raises(ConfigError, match="style me: nothing is written"):
         write(writer, "a", WriteOptions(tries=1), style)
+
+
+@pytest.mark.parametrize("never", [False, True])
+def test_a_line_ends_with_the_stroke_of_its_last_character(writer, never):
+    if never:
+        writer.model.output.bias.data[0] = 50.0                          # the pen is not lifted: then it may go on for some points
+    lines = sample(writer.model, [Wanted(tuple(UNITS.encode("abc", where="")), (seed,)) for seed in range(20)])
+    for line in lines:
+        left = int((line.looked.argmax(1) == 3).argmax())                # when the window has left the text
+        more = len(line.points) - 1 - left
+        assert line.ended and not line.points[left:-1, 2].any()
+        assert more == FINISH if never else line.points[-1, 2] == 1 and more < FINISH
+    assert never or len({len(line.points) for line in lines}) > 1
 
 
 def test_what_is_left_out_is_counted_in_the_line_s_own_characters(writer):
