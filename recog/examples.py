@@ -12,6 +12,7 @@ import numpy as np
 
 from .batching import BatchConfig, ahead, pad, plan, waste
 from .features import FeatureConfig, Normalizer, finish
+from .pen.offsets import joined
 from .perturb import PerturbConfig, perturb
 from .store import Store
 from .types import Batch
@@ -58,21 +59,22 @@ class Packed(Sequence[Example]):
         return self._labels[self._ends[i]:self._ends[i + 1]]
 
 
-class Splices(Protocol):
-    """Makes new utterances of words of old ones: splice.py."""
-
-    def draw(self, speaker: str, count: int, rng: np.random.Generator): ...
-
-
 class Spliced(NamedTuple):
     """What stands for an example in one epoch: stretches of stored frames, one after the other."""
 
     parts: tuple[tuple[str, int, int, int], ...]     # (utterance, view, first frame, end)
     labels: tuple[int, ...]
+    gaps: tuple[float, ...] = ()                     # of ink: where each part begins, to the right of the one before; (): where it was
 
     @property
     def frames(self) -> int:
         return sum(end - first for _, _, first, end in self.parts)
+
+
+class Splices(Protocol):
+    """Makes new utterances of old ones: splice.py."""
+
+    def draw(self, speaker: str, count: int, view: int, rng: np.random.Generator) -> Spliced | None: ...
 
 
 class Epoch(NamedTuple):
@@ -121,7 +123,7 @@ class Examples:
         rows = first + rng.integers(self.store.first[self.examples.numbers + 1] - first)
         spliced = {}
         if self.splices is not None:
-            drawn = ((i, self._spliced(example, int(rows[i] - first[i]), rng)) for i, example in enumerate(self.examples))
+            drawn = ((i, self.splices.draw(example.speaker, example.words, int(rows[i] - first[i]), rng)) for i, example in enumerate(self.examples))
             spliced = {i: found for i, found in drawn if found is not None}
         return self._planned(rows, spliced, rng)
 
@@ -131,15 +133,6 @@ class Examples:
             frames[i] = found.frames
         lengths = -(-frames // self.features.stack)
         return Epoch(rows, spliced, lengths, plan(lengths, self.batching, rng))
-
-    def _spliced(self, example: Example, view: int, rng: np.random.Generator) -> Spliced | None:
-        """Words of the same speaker at the same speed (view), as many as the utterance has; None: the utterance itself."""
-        found = self.splices.draw(example.speaker, example.words, rng)
-        if found is None:
-            return None
-        lengths = [self.store.length(word.id, view) for word in found[0]]
-        parts = tuple((word.id, view, round(word.start * n), round(word.end * n)) for word, n in zip(found[0], lengths))
-        return Spliced(parts, found[1])
 
     def _made(self, order: Epoch, numbers: Sequence[int], seed: tuple[int, ...] | None) -> Iterator[Batch]:
         """These batches of an order. seed: of what is random in them; None: nothing is."""
@@ -163,7 +156,7 @@ class Examples:
         for i in members:
             spliced = order.spliced.get(i)
             parts = [next(cut) for _ in (spliced.parts if spliced else (0,))]
-            frames = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            frames = joined(parts, spliced.gaps) if spliced and spliced.gaps else parts[0] if len(parts) == 1 else np.concatenate(parts)
             xs.append(finish(frames, self.features, self.normalizer, change))
             ys.append(spliced.labels if spliced else self.examples.labels(i))
         return pad([self.examples.id(i) for i in members], xs, ys)

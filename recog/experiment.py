@@ -76,6 +76,9 @@ class Experiment:
             raise ValueError(f"beside: each needs a name of its own, and not '{LM}'")
         if self.splice.share and (self.second is None and not self.train.start or self.head.kind != "ctc"):
             raise ValueError("splice.share needs the ctc head, and a [second] phase or train.start: what was learned before cuts the words")
+        if self.splice.letters and not (self.features.medium == "ink" and self.features.kind == "offsets" and self.features.place
+                                        and self.units.kind == "char" and self.views.store):
+            raise ValueError("splice.letters needs ink as offsets with features.place, units of characters and views.store")
         if misplaced := self.views.misplaced(self.features.medium):
             raise ValueError(misplaced)
         if self.train.perturb.warp and (self.features.kind != "logmel" or self.features.energy):

@@ -13,10 +13,13 @@ from typing import Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
+from . import respell
 from .decode.align import best_path
 from .decode.checks import checked
 from .errors import DataError
+from .examples import Spliced
 from .heads.ctc import frames_needed
+from .respell import Respeller
 from .store import Store
 from .text import Units
 from .types import Utterance
@@ -30,10 +33,11 @@ class SpliceConfig:
 
     share: float = 0.0                   # of the utterances that are replaced by spliced ones, anew in each epoch; 0: none
     flat: float = 0.5                    # 0: words are drawn as often as they are said; 1: each as often as any other
+    letters: float = 0.0                 # of the spliced ones of ink, those that are free text in letters of one writer (respell.py)
 
     def __post_init__(self):
-        if not 0 <= self.share <= 1 or not 0 <= self.flat <= 1:
-            raise ValueError("share and flat must be from 0 to 1")
+        if not all(0 <= share <= 1 for share in (self.share, self.flat, self.letters)):
+            raise ValueError("share, flat and letters must be from 0 to 1")
 
 
 class Word(NamedTuple):
@@ -46,29 +50,36 @@ class Word(NamedTuple):
 
 
 class Splicer:
-    """Draws utterances of words of one speaker."""
+    """Draws utterances of words, or of free text, of one speaker."""
 
-    def __init__(self, config: SpliceConfig, words: Mapping[str, Sequence[Word]], units: Units):
-        """words: of each speaker."""
+    def __init__(self, config: SpliceConfig, words: Mapping[str, Sequence[Word]], units: Units, store: Store, letters: Respeller | None = None):
+        """words: of each speaker. letters: asked for the share of config.letters."""
         counts = Counter(word.text for spoken in words.values() for word in spoken)
-        self.config, self.units, self.words, self.chances = config, units, words, {}
+        self.config, self.units, self.words, self.store, self.letters, self.chances = config, units, words, store, letters, {}
         for speaker, spoken in words.items():
             weights = np.array([counts[word.text] ** -config.flat for word in spoken])
             self.chances[speaker] = weights / weights.sum()
 
-    def draw(self, speaker: str, count: int, rng: np.random.Generator) -> tuple[list[Word], tuple[int, ...]] | None:
-        """`count` words and their labels; None when this utterance stays as it is."""
-        if rng.random() >= self.config.share or speaker not in self.words:
+    def draw(self, speaker: str, count: int, view: int, rng: np.random.Generator) -> Spliced | None:
+        """`count` words at the same speed (view); None when this utterance stays as it is."""
+        if rng.random() >= self.config.share:
             return None
+        if self.letters and rng.random() < self.config.letters and (written := self.letters.draw(speaker, count, view, rng)):
+            return written
+        return self._of_words(speaker, count, view, rng) if speaker in self.words else None
+
+    def _of_words(self, speaker: str, count: int, view: int, rng: np.random.Generator) -> Spliced:
         spoken = self.words[speaker]
         drawn = [spoken[i] for i in rng.choice(len(spoken), count, p=self.chances[speaker])]
-        return drawn, tuple(self.units.encode(" ".join(word.text for word in drawn)))
+        lengths = [self.store.length(word.id, view) for word in drawn]
+        parts = tuple((word.id, view, round(word.start * n), round(word.end * n)) for word, n in zip(drawn, lengths))
+        return Spliced(parts, tuple(self.units.encode(" ".join(word.text for word in drawn))))
 
 
 def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[Utterance], heard: Mapping[str, np.ndarray],
-         noticed: Callable[[np.ndarray], np.ndarray]) -> Splicer:
+         noticed: Callable[[np.ndarray], np.ndarray], texts: Sequence[str] = ()) -> Splicer:
     """heard: log-probabilities [T', V] of each utterance's first view, by a model that tells words apart. noticed: how much a cut before
-    each of the frames [T, D] is [T]."""
+    each of the frames [T, D] is [T]. texts: free ones, for config.letters."""
     words: dict[str, list[Word]] = defaultdict(list)
     for u in utterances:
         try:
@@ -78,7 +89,8 @@ def make(config: SpliceConfig, units: Units, store: Store, utterances: Sequence[
         shortest = min(store.length(u.id, view) for view in range(store.views(u.id))) / len(store.frames(u.id)) * len(heard[u.id])
         words[u.speaker] += [word for word in found                # CTC needs frames for the word, and one for the space
                              if shortest * (word.end - word.start) > frames_needed(units.encode(word.text)) + 1]
-    return Splicer(config, {speaker: found for speaker, found in words.items() if found}, units)
+    letters = respell.make(texts, units, store, utterances, heard) if config.letters else None
+    return Splicer(config, {speaker: found for speaker, found in words.items() if found}, units, store, letters)
 
 
 def loudness(frames: np.ndarray) -> np.ndarray:

@@ -125,6 +125,8 @@ def _train(run: Run, done: dict, device: torch.device) -> Planned:
         settings.pop(later, None)
     settings.get("train", {}).pop("checkpoint_seconds", None)    # changes nothing but the time lost by a kill
     inputs = {"manifest": done["prepare"]["manifest"], "units": done["units"]["units"], "features": digest_of(run.feature_settings)}
+    if experiment.splice.letters:
+        inputs["texts"] = done["prepare"].get("texts")
     return Stage("train", run.folder / "train", 1, settings, inputs, costly=True, shared=True), lambda out: train_model(run, out, device, done["prepare"].get("variant"))
 
 

@@ -77,7 +77,7 @@ class Material:
     def __init__(self, run: Run, units: Units, listing: Path):
         """listing: where utterances that cannot be learned are written down."""
         self.experiment, self.units, self.store, self.listing = run.experiment, units, run.store(), listing
-        self.manifest, self.normalizer = run.manifest, None
+        self.manifest, self.texts_file, self.normalizer = run.manifest, run.texts, None
         self._packed: dict[str, Packed] = {}
         if run.experiment.features.normalize == "corpus":
             rows = ([self.store.row(u.id, view) for view in range(self.store.views(u.id))] for u in self.read("train"))
@@ -108,7 +108,17 @@ class Material:
         whole = self.examples(model, "train", self.experiment.train, PerturbConfig())
         features = self.experiment.features
         noticed = {"audio": splice.loudness, "ink": lambda frames: -to_the_right(frames, features), "image": splice.darkness}[features.medium]
-        return splice.make(self.experiment.splice, self.units, self.store, list(self.read("train")), emissions(model, whole), noticed)
+        texts = self._free_texts() if self.experiment.splice.letters else []
+        return splice.make(self.experiment.splice, self.units, self.store, list(self.read("train")), emissions(model, whole), noticed, texts)
+
+    def _free_texts(self) -> list[str]:
+        """Lines in characters that there are units for."""
+        known = set(self.units.symbols)
+        lines = [line for line in self.texts_file.read_text().splitlines() if known.issuperset(line)] if self.texts_file.is_file() else []
+        if not lines:
+            raise DataError("there is no free text to write in letters of the corpus", where=self.texts_file,
+                            hint="give the corpus books in text/, or set splice.letters = 0")
+        return lines
 
     def _refuse_unfit(self, rows: Packed, model: Recognizer) -> None:
         """Raises DataError when an utterance has frames out of the encoder from which the head cannot learn its labels."""

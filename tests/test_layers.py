@@ -18,7 +18,7 @@ LAYERS = [
     ["features", "featurestream", "pen", "scan", "views", "pixels", "perturb", "names", "remaking", "store", "batching", "examples", "layers", "kernels", "threads", "precision"],
     ["encoders", "heads", "lm"],
     ["models", "decode"],
-    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "gradients", "train", "phases", "evaluation", "decoding", "pixelmodel", "pixelscore", "splice", "hooks"],
+    ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "gradients", "train", "phases", "evaluation", "decoding", "pixelmodel", "pixelscore", "respell", "splice", "hooks"],
     ["writing"],
     ["launch", "ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",

@@ -85,6 +85,7 @@ def test_a_line_ends_when_the_window_has_left_its_text_or_there_is_no_room():
     made = model(CONFIGS[0])
     made.layers[0].weight_window.data.zero_()
     made.layers[0].bias_window.data[:] = torch.tensor([0.0] * 4 + [2.0] * 4 + [math.log(0.5)] * 4)       # half a character a point
+    made.output.bias.data[0] = -50.0                                             # a stroke ends at every point
     for letters in (1, 3, 8):
         line = sample(made, [Wanted((1,) * letters, (0,))])[0]
         assert line.ended and len(line.points) == 2 * letters + 2 and line.looked.shape == (len(line.points), letters + 1)

@@ -21,8 +21,8 @@ FEATURES = FeatureConfig(mels=4, normalize="none")
 WORDS = {"ann": [Word("A", "u0", 0.0, 0.5), Word("B", "u0", 0.5, 1.0), Word("A", "u1", 0.0, 1.0)], "bob": [Word("C", "u2", 0.0, 1.0)]}
 
 
-def splicer(**settings):
-    return Splicer(SpliceConfig(**settings), WORDS, UNITS)
+def splicer(store, **settings):
+    return Splicer(SpliceConfig(**settings), WORDS, UNITS, store)
 
 
 def test_words_are_cut_where_it_is_quiet():
@@ -35,29 +35,29 @@ def test_words_are_cut_where_it_is_quiet():
     assert cut(utterance, UNITS, log_probs, loudness(frames)) == [Word("A", "u", 0.0, 7 / 20), Word("BC", "u", 7 / 20, 1.0)]
 
 
-def test_a_draw_keeps_to_the_speaker_and_spells_what_it_drew():
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        words, labels = splicer(share=1.0).draw("ann", 3, rng)
-        assert len(words) == 3 and {word.id for word in words} <= {"u0", "u1"}
-        assert list(labels) == UNITS.encode(" ".join(word.text for word in words))
-
-
-def test_how_often():
-    rng = np.random.default_rng(0)
-    assert all(splicer(share=0.0).draw("ann", 2, rng) is None for _ in range(50))
-    assert splicer(share=1.0).draw("eve", 2, rng) is None                             # none of her words are known
-    assert 0.4 < np.mean([splicer(share=0.5).draw("bob", 1, rng) is None for _ in range(400)]) < 0.6
-    for flat, share in ((0.0, 2 / 3), (1.0, 1 / 2)):
-        drawn = [word.text for word in splicer(share=1.0, flat=flat).draw("ann", 3000, rng)[0]]
-        assert drawn.count("A") / 3000 == pytest.approx(share, abs=0.04)
-
-
 @pytest.fixture
 def store(tmp_path):
     rng = np.random.default_rng(1)
     write_shard(tmp_path, 0, [(id, view, rng.normal(size=(20 + 4 * view, 4)).astype(np.float32)) for id in ("u0", "u1", "u2") for view in (0, 1)])
     return Store(tmp_path)
+
+
+def test_a_draw_keeps_to_the_speaker_and_spells_what_it_drew(store):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        drawn = splicer(store, share=1.0).draw("ann", 3, 1, rng)
+        assert len(drawn.parts) == 3 and {(id, view) for id, view, _, _ in drawn.parts} <= {("u0", 1), ("u1", 1)}
+        assert set(UNITS.decode(drawn.labels).split()) <= {"A", "B"} and len(UNITS.decode(drawn.labels).split()) == 3
+
+
+def test_how_often(store):
+    rng = np.random.default_rng(0)
+    assert all(splicer(store, share=0.0).draw("ann", 2, 0, rng) is None for _ in range(50))
+    assert splicer(store, share=1.0).draw("eve", 2, 0, rng) is None                   # none of her words are known
+    assert 0.4 < np.mean([splicer(store, share=0.5).draw("bob", 1, 0, rng) is None for _ in range(400)]) < 0.6
+    for flat, share in ((0.0, 2 / 3), (1.0, 1 / 2)):
+        drawn = UNITS.decode(splicer(store, share=1.0, flat=flat).draw("ann", 3000, 0, rng).labels).split()
+        assert drawn.count("A") / 3000 == pytest.approx(share, abs=0.04)
 
 
 def examples(store, splices, **settings):
@@ -71,7 +71,7 @@ def test_spliced_frames_are_stored_frames_in_the_order_of_the_labels(store):
               for (id, view), frames in whole.items() for spoken in WORDS.values() for word in spoken if word.id == id}
     seen = set()
     for epoch in range(20):
-        for batch in examples(store, splicer(share=1.0)).epoch(epoch):
+        for batch in examples(store, splicer(store, share=1.0)).epoch(epoch):
             text, x = UNITS.decode(batch.y[0].tolist()), batch.x[0].numpy()
             found = [(view, names) for view in (0, 1) for names in options(text.split(), pieces, view)
                      if np.array_equal(np.concatenate([pieces[name] for name in names]), x)]
@@ -87,7 +87,7 @@ def options(words, pieces, view):
 
 
 def test_the_seed_and_the_epoch_say_it_all(store):
-    one, two = (examples(store, splicer(share=0.5), seed=3) for _ in range(2))
+    one, two = (examples(store, splicer(store, share=0.5), seed=3) for _ in range(2))
     for epoch in (0, 1):
         a, b = list(one.epoch(epoch)), list(two.epoch(epoch, 1))
         assert [batch.y.tolist() for batch in a[1:]] == [batch.y.tolist() for batch in b]
