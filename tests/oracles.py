@@ -28,9 +28,13 @@ def close(what: str, found, expected, tolerance: float) -> None:
     with np.errstate(invalid="ignore"):
         errors = np.where(same, 0.0, np.abs(found - expected) / np.maximum(1.0, np.abs(expected)))
     worst = float(errors.max(initial=0.0))
-    largest = SEEN.setdefault(what, Largest())
-    largest.error, largest.cases = max(largest.error, worst), largest.cases + 1
+    remember(what, worst)
     assert worst <= tolerance, f"{what}: off by {worst:.2e}, more than {tolerance:.0e}"
+
+
+def remember(what: str, error: float, cases: int = 1) -> None:
+    largest = SEEN.setdefault(what, Largest())
+    largest.error, largest.cases = max(largest.error, error), largest.cases + cases
 
 
 def table() -> list[str]:

@@ -20,7 +20,7 @@ LAYERS = [
     ["models", "decode"],
     ["modeldir", "ensemble", "writingmodel", "optim", "checkpoint", "progress", "pretrain", "gradients", "train", "phases", "evaluation", "decoding", "pixelmodel", "pixelscore", "respell", "splice", "hooks"],
     ["writing"],
-    ["launch", "ledger", "recipe", "experiment", "corpus", "results", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
+    ["launch", "ledger", "recipe", "experiment", "corpus", "results", "findings", "runreport", "plan", "training", "beginnings", "textmodel", "lmfile", "textrun", "writingrun", "pixelrun", "pixelreport", "guiding", "stages", "tuning",
      "pruning", "rescoring", "answers", "reading", "streaming", "alignment", "aligntool", "inkplot", "writingplot", "api", "bulk", "live",
      "formats", "synthesis", "rendering", "writeverbs", "portable", "catalog", "doctor", "filefacts", "inspection", "lmtool", "lmverbs"],
     ["cli", "__main__", "__init__", "testing"],
