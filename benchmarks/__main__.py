@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .table import machine, merged, plain, section
 
-NAMES = ("blstm", "peephole", "bptt", "precision", "training", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram", "synthesis",
+NAMES = ("blstm", "peephole", "bptt", "precision", "training", "distributed", "transcribe", "pen", "startup", "decoding", "neural", "transducer", "ngram", "synthesis",
          "mdlstm", "export", "scale")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

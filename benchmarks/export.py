@@ -19,13 +19,15 @@ from recog.modeldir import LoadedModel, bundled, load, locate
 from recog.portable import runtime
 from recog.portable.export import CLOSE, export
 from recog.score import error_rate
+from recog.sources import medium_of
 from recog.types import Utterance
 from recog.views import ViewsConfig, views
 
 from .table import Row, at_most, median, ratio, side_by_side, torch_threads
 
 DATA = Path(__file__).parents[1] / "data"
-MODELS = {"english_small": (DATA / "samples" / "manifest.jsonl", "word"), "pen": (DATA / "ink" / "manifest.jsonl", "char")}
+MODELS = {"english_small": (DATA / "samples" / "manifest.jsonl", "word"), "pen": (DATA / "ink" / "manifest.jsonl", "char"), "line": (DATA / "images" / "manifest.jsonl", "char")}
+READS = {"audio": {"audio"}, "ink": {"ink"}, "image": {"image", "ink"}}      # ink is drawn
 MOST = 130                                          # utterances; as many as AN4's test set has
 TIMED = 24                                          # of them, one after the other
 
@@ -40,7 +42,7 @@ def rows(quick: bool = False, manifests: Sequence[Path] = ()) -> Iterator[Row]:
     for name, (samples, unit) in MODELS.items():
         if name in bundled() and not (quick and unit == "char"):
             loaded = load(locate(name))
-            given = [each for each in manifests if _medium(each) == loaded.config.features.medium]
+            given = [each for each in manifests if _medium(each) in READS[loaded.config.features.medium]]
             for path in given or [samples]:
                 heard = _heard(loaded, path)
                 what = f"{name}, {len(heard)} {'utterances' if unit == 'word' else 'lines'}"
@@ -49,7 +51,7 @@ def rows(quick: bool = False, manifests: Sequence[Path] = ()) -> Iterator[Row]:
 
 
 def _medium(path: Path) -> str:
-    return "ink" if next(manifest.read(path)).source.endswith((".xml", ".inkml", ".json", ".svg")) else "audio"
+    return medium_of(str(path.parent / next(manifest.read(path)).source))
 
 
 def _heard(loaded: LoadedModel, path: Path) -> list[Heard]:
@@ -59,9 +61,10 @@ def _heard(loaded: LoadedModel, path: Path) -> list[Heard]:
 
 
 def _read(loaded: LoadedModel, utterance: Utterance) -> list[Heard]:
-    """An utterance; of ink each of its lines."""
-    if loaded.config.features.medium == "ink":
-        pieces, texts = list(reading.pieces(loaded, utterance.source)), utterance.text.splitlines()
+    """An utterance; of a page of ink, or its picture, each line."""
+    if medium_of(utterance.source) == loaded.config.features.medium != "audio":
+        texts = utterance.text.splitlines()
+        pieces = list(reading.pieces(loaded, utterance.source, lines=len(texts) > 1))
         return [Heard(piece.frames, text) for piece, text in zip(pieces, texts)] if len(pieces) == len(texts) else []
     features = loaded.config.features
     return [Heard(finish(next(views(utterance, features, ViewsConfig())), features, loaded.normalizer), utterance.text)]

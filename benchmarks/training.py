@@ -54,7 +54,7 @@ def _padding(name: str, lengths: np.ndarray, batching: BatchConfig, epochs: int)
 def _throughput(experiment: Experiment, folder: Path, utterances: int, repeats: int) -> Iterator[Row]:
     """An epoch of `recog.train.train` and the bare step on the same batches, prebuilt; they take turns."""
     config, name = experiment.train, "training as in recipes/an4"
-    examples = _examples(experiment, folder / "store", utterances)
+    examples = examples_like_an4(experiment, folder / "store", utterances)
     batches = list(examples.epoch(0))
     frames = sum(int(batch.x_len.sum()) for batch in batches)
     for setting, threads, clock in (("", torch.get_num_threads(), WALL), (", one core, processor time", 1, PROCESSOR)):
@@ -70,13 +70,15 @@ def _throughput(experiment: Experiment, folder: Path, utterances: int, repeats: 
     yield Row(f"{name}: saving the state, every {config.checkpoint_seconds:.0f} s", 1000 * seconds(run.save), "ms")
 
 
-def _examples(experiment: Experiment, folder: Path, utterances: int) -> Examples:
-    """A feature store of AN4's shapes: each utterance at three speeds."""
+def examples_like_an4(experiment: Experiment, folder: Path, utterances: int) -> Examples:
+    """A feature store of AN4's shapes, each utterance at several speeds; written unless it is there."""
     rng, config, width = np.random.default_rng(0), experiment.train, experiment.features.width
     lengths = _lengths(AN4, utterances, rng)
     speeds = experiment.views.speeds
-    write_shard(folder, 0, ((f"u{i:04d}", view, rng.standard_normal((int(length / speed), width), dtype=np.float32))
-                            for i, length in enumerate(lengths) for view, speed in enumerate(speeds)))
+    if not folder.exists():
+        noise = np.random.default_rng(1)
+        write_shard(folder, 0, ((f"u{i:04d}", view, noise.standard_normal((int(length / speed), width), dtype=np.float32))
+                                for i, length in enumerate(lengths) for view, speed in enumerate(speeds)))
     labels = [tuple(rng.integers(1, UNITS, max(1, length // FRAMES_PER_LABEL)).tolist()) for length in lengths]
     return Examples(Store(folder), [Example(f"u{i:04d}", label) for i, label in enumerate(labels)],
                     experiment.features, None, config.batch, config.perturb, config.seed)
