@@ -76,7 +76,11 @@ def place() -> Place | None:
                         (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))))
     except ValueError:
         raise ConfigError("are not what torchrun sets", where="RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE", hint="unset them") from None
-    return given if given.size > 1 and "MASTER_ADDR" in os.environ else None
+    if given.size == 1 or "MASTER_ADDR" not in os.environ:
+        return None
+    if not os.environ.get("MASTER_PORT", "").isdecimal() or os.environ["MASTER_PORT"] == "0":      # nobody would ever answer
+        raise ConfigError(f"'{os.environ.get('MASTER_PORT', '')}' is no port", where="MASTER_PORT", hint="torchrun --standalone finds a free one on this machine")
+    return given
 
 
 def restarted() -> bool:

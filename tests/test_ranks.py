@@ -152,6 +152,10 @@ def test_what_cannot_be_is_said_in_a_line(monkeypatch):
         launched(0, ranked.failing)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "0")
+    with pytest.raises(ConfigError, match="MASTER_PORT: '0' is no port"):
+        launched(None, ranked.failing)
+    monkeypatch.setenv("MASTER_PORT", "29500")
     with pytest.raises(ConfigError, match="one of several processes already"):
         launched(2, ranked.failing)
     monkeypatch.setenv("RANK", "x")
@@ -308,7 +312,7 @@ def test_a_command_that_is_stopped_killed_and_run_with_one_process(tmp_path, cor
 def test_torchrun_starts_anew_after_a_kill_and_ends_as_one_process_does(tmp_path, corpus):
     recipe = tiny_recipe(tmp_path / "mine", SETTINGS.replace("epochs = 2", "epochs = 200\ncheckpoint_seconds = 0.2"))
     arguments, state = ("run", recipe, "--corpus", corpus, "--exp", tmp_path / "exp", "--until", "train"), tmp_path / "exp/mine/ctc/train/state"
-    process = subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "--master-port", "0",
+    process = subprocess.Popen([sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "--standalone",
                                 "-m", "recog", *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and steps_done(state.parent) < 40:
         time.sleep(0.05)
