@@ -1,7 +1,7 @@
 """`recog transcribe`: many files to standard output, a file or a folder, by several processes; bad ones are named, the rest goes on.
 
-Files are worked on by parts of the list that depend on the list alone. Sounds of a part are sorted by length and padded together, which may
-change the last digit of a score: so a part that was not finished before a kill is done anew as a whole, and ends as undisturbed.
+Files are worked on by portions of the list that depend on the list alone. Sounds of a portion are sorted by length and padded together, which may
+change the last digit of a score: so a portion that was not finished before a kill is done anew as a whole, and ends as undisturbed.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from .workers import cores, set_threads, spread
 
 GROWN = ("text", "jsonl", "tsv", "ctm")      # what is written of one file does not depend on those before it
 FEW = 8                                      # files; of more, the speed is told
-LEAST, MOST = 16, 64                         # files of a part: at most 1/32 of the list, within these
+LEAST, MOST = 16, 64                         # files of a portion: at most 1/32 of the list, within these
 BYTES = 32_000_000                           # ... and at most as much, if it is more than one file
 PLACES = {"ink": "points", "image": "pixels", "audio": "seconds"}
 AMOUNTS = {"audio": "seconds of sound", "ink": "points of ink", "image": "images"}
 
 
-class Part(NamedTuple):
+class Portion(NamedTuple):
     """Files, of one medium, that are worked on together."""
 
     medium: str
     sources: list[str]
 
-    def without(self, others: Container[str]) -> Part:
-        return Part(self.medium, [source for source in self.sources if source not in others])
+    def without(self, others: Container[str]) -> Portion:
+        return Portion(self.medium, [source for source in self.sources if source not in others])
 
 
 def transcribe_files(names: Sequence[str], model: str | None, format: str, options: dict[str, Any], output_dir: Path | None = None,
@@ -74,21 +74,21 @@ def transcribe_files(names: Sequence[str], model: str | None, format: str, optio
     _refuse(format, options, every)
     sources = every if share.whole else share.share(sorted(every))
     outputs, skipped = _places([source for source, _ in every], [source for source, _ in sources], output_dir, output, format, skip_existing, force)
-    parts = [part for whole in _parts(sources) if (part := whole.without(skipped)).sources]
-    work = _Work(model, options, device, failed, _jobs(1 if ranks.size() > 1 else jobs, parts, device))
-    if parts and output is not None:
+    portions = [portion for whole in _portions(sources) if (portion := whole.without(skipped)).sources]
+    work = _Work(model, options, device, failed, _jobs(1 if ranks.size() > 1 else jobs, portions, device))
+    if portions and output is not None:
         with growing(output, _key(model, format, options, sources), force) as file:
             for error in itertools.chain(*file.notes):
                 failed(error)
             told = len(failures)
-            for found in work.done(parts[len(file.notes):]):
+            for found in work.done(portions[len(file.notes):]):
                 file.add("".join(render_all(found, format)), failures[told:])
                 told = len(failures)
     elif outputs:
-        for transcript in itertools.chain.from_iterable(work.done(parts)):
+        for transcript in itertools.chain.from_iterable(work.done(portions)):
             write_text(outputs[transcript.source], render(transcript, format))
-    elif parts:
-        for piece in render_all(itertools.chain.from_iterable(work.done(parts)), format):
+    elif portions:
+        for piece in render_all(itertools.chain.from_iterable(work.done(portions)), format):
             sys.stdout.write(piece)
             sys.stdout.flush()
     if work.files > FEW and ranks.first():
@@ -107,41 +107,41 @@ class _Models:
         self.lexicon = options.lexicon
         self.loaded: dict[str, tuple[Transcriber, Decoder]] = {}
 
-    def transcribe(self, part: Part, failed: Callable[[RecogError], None], heard: Counter[str]) -> Iterator[Transcript]:
+    def transcribe(self, portion: Portion, failed: Callable[[RecogError], None], heard: Counter[str]) -> Iterator[Transcript]:
         """In order. heard: how much was read is added there."""
-        if self.model is None and part.medium not in DEFAULTS:
-            for source in part.sources:
-                failed(ConfigError(f"is {part.medium}, and no model for that comes with recog", where=source, hint="name one with --model"))
+        if self.model is None and portion.medium not in DEFAULTS:
+            for source in portion.sources:
+                failed(ConfigError(f"is {portion.medium}, and no model for that comes with recog", where=source, hint="name one with --model"))
             return
-        if part.medium not in self.loaded:
-            transcriber = load(self.model or DEFAULTS[part.medium], self.device)
+        if portion.medium not in self.loaded:
+            transcriber = load(self.model or DEFAULTS[portion.medium], self.device)
             transcriber = transcriber.knowing(Path(self.lexicon)) if self.lexicon is not None else transcriber
-            self.loaded[part.medium] = transcriber, transcriber.decoder(self.options)
-        transcriber, decoder = self.loaded[part.medium]
+            self.loaded[portion.medium] = transcriber, transcriber.decoder(self.options)
+        transcriber, decoder = self.loaded[portion.medium]
         transcriber.heard = heard
-        yield from transcriber.transcribe(part.sources, self.options, failed, decoder)
+        yield from transcriber.transcribe(portion.sources, self.options, failed, decoder)
 
 
 class _Work:
-    """Parts to transcripts, here or in other processes; and how fast."""
+    """Portions to transcripts, here or in other processes; and how fast."""
 
     def __init__(self, model: str | None, options: TranscribeOptions, device: str, failed: Callable[[RecogError], None], jobs: int):
         self.wanted, self.failed, self.jobs = (model, options, device), failed, jobs
         self.files, self.heard, self.began = 0, Counter(), time.monotonic()
 
-    def done(self, parts: Sequence[Part]) -> Iterator[Iterable[Transcript]]:
-        """What each part gives, in order, each to be taken before the next."""
+    def done(self, portions: Sequence[Portion]) -> Iterator[Iterable[Transcript]]:
+        """What each portion gives, in order, each to be taken before the next."""
         if self.jobs == 1:
             models = _Models(*self.wanted)
-            for part in parts:
-                yield models.transcribe(part, self.failed, self.heard)
-                self.files += len(part.sources)
+            for portion in portions:
+                yield models.transcribe(portion, self.failed, self.heard)
+                self.files += len(portion.sources)
             return
         share = max(1, cores() // self.jobs)
-        for (found, errors, heard), part in zip(spread(_done, parts, self.jobs, _begin, share, *self.wanted), parts):
+        for (found, errors, heard), portion in zip(spread(_done, portions, self.jobs, _begin, share, *self.wanted), portions):
             for error in errors:
                 self.failed(error)
-            self.files += len(part.sources)
+            self.files += len(portion.sources)
             self.heard.update(heard)
             yield found
 
@@ -161,35 +161,35 @@ def _begin(threads: int, *wanted: Any) -> None:
     _here.append(_Models(*wanted))
 
 
-def _done(part: Part) -> tuple[list[Transcript], list[RecogError], Counter[str]]:
+def _done(portion: Portion) -> tuple[list[Transcript], list[RecogError], Counter[str]]:
     errors, heard = [], Counter()
-    return list(_here[0].transcribe(part, errors.append, heard)), errors, heard
+    return list(_here[0].transcribe(portion, errors.append, heard)), errors, heard
 
 
-def _parts(sources: Sequence[tuple[str, str]]) -> Iterator[Part]:
-    """The list in parts, each of one medium. They depend on the list and its files alone: not on how many work, nor on what is done."""
+def _portions(sources: Sequence[tuple[str, str]]) -> Iterator[Portion]:
+    """The list in portions, each of one medium. They depend on the list and its files alone: not on how many work, nor on what is done."""
     most = min(MOST, max(LEAST, len(sources) // 32))
-    part, size = Part("", []), 0
+    portion, size = Portion("", []), 0
     for source, medium in sources:
         more = os.path.getsize(source) if os.path.exists(source) else 0
-        if part.sources and (medium != part.medium or len(part.sources) == most or size + more > BYTES):
-            yield part
-            part, size = Part("", []), 0
-        part, size = Part(medium, [*part.sources, source]), size + more
-    if part.sources:
-        yield part
+        if portion.sources and (medium != portion.medium or len(portion.sources) == most or size + more > BYTES):
+            yield portion
+            portion, size = Portion("", []), 0
+        portion, size = Portion(medium, [*portion.sources, source]), size + more
+    if portion.sources:
+        yield portion
 
 
-def _jobs(jobs: int | None, parts: Sequence[Part], device: str) -> int:
-    """How many processes; those that would find less than two parts to do are not worth their start."""
-    if any(STDIN in part.sources for part in parts):
+def _jobs(jobs: int | None, portions: Sequence[Portion], device: str) -> int:
+    """How many processes; those that would find less than two portions to do are not worth their start."""
+    if any(STDIN in portion.sources for portion in portions):
         return 1                             # only this process has it
     if jobs is not None:
-        return max(1, min(jobs, len(parts)))
+        return max(1, min(jobs, len(portions)))
     import torch
 
     shared = device != "cpu" and torch.cuda.is_available()               # each process keeps its own copy of the model there
-    return max(1, min(4 if shared else cores(), len(parts) // 2))
+    return max(1, min(4 if shared else cores(), len(portions) // 2))
 
 
 def _key(model: str | None, format: str, options: TranscribeOptions, sources: Iterable[tuple[str, str]]) -> str:
