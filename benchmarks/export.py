@@ -26,7 +26,8 @@ from recog.views import ViewsConfig, views
 from .table import Row, at_most, median, ratio, side_by_side, torch_threads
 
 DATA = Path(__file__).parents[1] / "data"
-MODELS = {"english_small": (DATA / "samples" / "manifest.jsonl", "word"), "pen": (DATA / "ink" / "manifest.jsonl", "char"), "line": (DATA / "images" / "manifest.jsonl", "char")}
+MODELS = {"english_small": (DATA / "samples" / "manifest.jsonl", "word"), "pen": (DATA / "ink" / "manifest.jsonl", "char"),
+          "line": (DATA / "images" / "manifest.jsonl", "char")}
 READS = {"audio": {"audio"}, "ink": {"ink"}, "image": {"image", "ink"}}      # ink is drawn
 MOST = 130                                          # utterances; as many as AN4's test set has
 TIMED = 24                                          # of them, one after the other

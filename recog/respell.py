@@ -8,6 +8,7 @@ wrote. A path through the output of a network that reads says which letters lie 
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from itertools import combinations
 from typing import Iterable, Iterator, Mapping, NamedTuple, Sequence
@@ -46,7 +47,7 @@ class Speller:
         """pieces: by what they spell."""
         self.pieces = pieces
         gaps: dict[bool, list[float]] = {True: [], False: []}
-        for piece in (piece for spelt in pieces.values() for piece in spelt if piece.gap == piece.gap):
+        for piece in (piece for spelt in pieces.values() for piece in spelt if not math.isnan(piece.gap)):
             gaps[piece.begins].append(piece.gap)
         self._gaps = {begins: np.array(found or [0.0]) for begins, found in gaps.items()}
         self.split = functools.lru_cache(maxsize=5000)(self._split)
@@ -64,7 +65,7 @@ class Speller:
         """Pieces that spell it, and how far each begins to the right of the ink before it."""
         for number, spelt in enumerate(self.split(word)):
             piece = self.pieces[spelt][rng.integers(len(self.pieces[spelt]))]
-            fits = piece.begins == (number == 0) and piece.gap == piece.gap
+            fits = piece.begins == (number == 0) and not math.isnan(piece.gap)
             yield piece, piece.gap if fits else float(rng.choice(self._gaps[number == 0]))
 
 

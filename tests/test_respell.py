@@ -1,11 +1,15 @@
 """Free text in letters of one writer: cut where the pen was lifted, put together as ink that could have been written so."""
 
+import tomllib
+
 import numpy as np
 import pytest
 
 from recog.batching import BatchConfig
+from recog.config import build
 from recog.errors import ConfigError, DataError
 from recog.examples import Example, Examples
+from recog.experiment import Experiment
 from recog.features import finish
 from recog.pen.features import InkFeatureConfig
 from recog.pen.offsets import joined, offsets
@@ -131,17 +135,11 @@ def test_lines_of_the_text_are_written_in_the_letters_of_each_writer(corpus):
 
 def test_gaps_are_those_between_words_and_those_within(corpus):
     store, utterances, said = corpus
-    found = make(["AB BAD DAB CAB"], UNITS, store, utterances, said)
-    for seed in range(20):
-        drawn = found.draw("ann", 2, 0, np.random.default_rng(seed))
-        lengths = [len(name) for name in UNITS.decode(drawn.labels).split()]
-        begun, spelt = [], 0
-        for (id, _, first, end), gap in zip(drawn.parts, drawn.gaps):
-            begun.append(spelt in (0, lengths[0]))
-            strokes = int(store.frames(id)[first:end, 2].sum())
-            ink = np.ptp(np.cumsum(store.frames(id)[first:end, 0])[:])
-            spelt += 0 if not strokes else round((ink + GAP) / (WIDTH + GAP)) if first else round((np.ptp(np.cumsum(store.frames(id)[first + 1:end, 0])) + GAP) / (WIDTH + GAP))
-        assert all(gap == pytest.approx(SPACE if new else GAP) for new, gap in zip(begun[1:], drawn.gaps[1:]))
+    speller = make(["A"], UNITS, store, utterances, said).spellers["ann"]
+    rng = np.random.default_rng(0)
+    for word in ("AB", "BAD", "DAB", "CAB") * 10:
+        written = list(speller.write(word, rng))
+        assert [gap for _, gap in written] == pytest.approx([SPACE] + [GAP] * (len(written) - 1)) and len(written) == len(speller.split(word))
 
 
 def test_as_few_pieces_as_can_be():
@@ -171,10 +169,6 @@ def test_it_is_the_splicer_that_asks_and_the_examples_that_join(corpus):
 
 @pytest.mark.parametrize("settings", ['[features]\nkind = "bezier"', '[features]\nkind = "offsets"\nplace = false', '[views]\nstore = false'])
 def test_impossible_settings(settings):
-    import tomllib
-
-    from recog.config import build
-    from recog.experiment import Experiment
     made = tomllib.loads(f'[splice]\nshare = 0.5\nletters = 0.5\n[train]\nstart = "m"\n[encoder]\nkind = "blstm"\n{settings}')
     made.setdefault("features", {}).setdefault("kind", "offsets")
     with pytest.raises(ConfigError, match="splice.letters needs"):
