@@ -13,6 +13,7 @@ from .ink import is_ink
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".nist", ".aiff", ".aif", ".au", ".caf", ".w64"}
 INK = {".inkml", ".upn", ".unp", ".unipen"}
+IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 STDIN = "-"
 NAMES = {"audio": "sound", "ink": "ink", "image": "image"}
 
@@ -25,7 +26,7 @@ def medium_of(source: str) -> str:
         return "audio"
     if suffix in INK or is_ink(path):
         return "ink"
-    if is_image(path):
+    if suffix in IMAGES or is_image(path):
         return "image"
     return "audio" if suffix in SUFFIXES else ""
 

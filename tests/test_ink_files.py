@@ -233,14 +233,16 @@ def test_ink_is_known_by_its_content_however_it_is_written(tmp_path, content):
     assert source.is_ink(path) and medium_of(str(path)) == "ink" and len(ink.read(path).strokes) == 1
 
 
-def test_what_is_named_as_ink_is_not_passed_over(tmp_path):
+def test_what_is_named_as_ink_or_an_image_is_not_passed_over(tmp_path):
     (tmp_path / "empty.inkml").write_bytes(b"")
     (tmp_path / "other.txt").write_text("words")
     (tmp_path / "ink.wav").write_text(INKML)
     os.mkfifo(tmp_path / "pipe.inkml")
     assert medium_of(str(tmp_path / "empty.inkml")) == medium_of(str(tmp_path / "ink.wav")) == "ink"
+    (tmp_path / "cut off.PNG").write_bytes(b"")
+    assert medium_of(str(tmp_path / "cut off.PNG")) == "image"
     assert medium_of(str(tmp_path / "other.txt")) == "" and not source.is_ink(tmp_path / "pipe.inkml")
-    assert [Path(name).name for name in expand([str(tmp_path)], pytest.fail)] == ["empty.inkml", "ink.wav"]
+    assert [Path(name).name for name in expand([str(tmp_path)], pytest.fail)] == ["cut off.PNG", "empty.inkml", "ink.wav"]
 
 
 def test_times_that_are_no_dates_are_not_known(tmp_path):
