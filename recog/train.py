@@ -9,7 +9,7 @@ import time
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Iterator, Literal, Sequence
+from typing import Any, Callable, Iterator, Literal, NamedTuple, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -200,6 +200,7 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
         ranks.spread(list(model.state_dict().values()))
     run.agree()
     at, metrics = run.at, Metrics(folder, run.at.step) if ranks.first() else None
+    pace = _Pace(at.seconds, at.epoch + at.batch / examples.batches_in(at.epoch))
     with Progress(config.epochs) as progress, _interruptible() as interrupted:
         if resumed and not run.over:
             progress.say(f"train: resumed at epoch {at.epoch + 1}, batch {at.batch}")
@@ -216,7 +217,7 @@ def train(model: nn.Module, examples: Examples, evaluate: Callable[[nn.Module], 
             run.agree()
             if metrics is not None:
                 metrics.add(row | figures | {"seconds": at.seconds})
-            progress.say(_line(row, config, at) + "".join(f"  {name} {value:.5g}" for name, value in figures.items()))
+            progress.say(_line(row, at, config.epochs, pace.left(at, config.epochs)) + "".join(f"  {name} {value:.5g}" for name, value in figures.items()))
             stop = ranks.any_of(interrupted.is_set())
             if run.due or run.over or stop:
                 run.save()
@@ -250,10 +251,20 @@ def _epoch(run: Training, examples: Examples, progress: Progress, interrupted: t
     return frames / (time.monotonic() - began)
 
 
-def _line(row: dict[str, Any], config: TrainConfig, at: Progressed) -> str:
-    left = at.seconds / at.epoch * (config.epochs - at.epoch)
+class _Pace(NamedTuple):
+    """Where this call began: an earlier one may have been on another machine, or beside other work."""
+
+    seconds: float
+    epochs: float
+
+    def left(self, at: Progressed, epochs: int) -> float:
+        """Seconds, if what is left takes as long as what this call did."""
+        return (at.seconds - self.seconds) / (at.epoch - self.epochs) * (epochs - at.epoch)
+
+
+def _line(row: dict[str, Any], at: Progressed, epochs: int, left: float) -> str:
     dev = "".join(f"  dev {name} {row['dev_' + name]:.4f}" for name in ("loss", "error") if "dev_" + name in row)
-    return (f"train: epoch {row['epoch']}/{config.epochs}  loss {row['train_loss']:.4f}{dev}  best {at.best:.4f}"
+    return (f"train: epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}{dev}  best {at.best:.4f}"
             f"  rate {row['rate']:.1e}  {row['frames_per_second']:.0f} frames/s  padding {row['padding']:.1%}  left {left / 60:.1f} min")
 
 

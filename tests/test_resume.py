@@ -1,5 +1,6 @@
 """A run that is stopped, interrupted or killed at any moment ends as if nothing had happened, to the bit."""
 
+import re
 import signal
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from tiny_runs import NOISY, Stop, StopAt, killed_and_ended, learned, noise, rows, run, same
 
-from recog import checkpoint
+from recog import checkpoint, train
 from recog.errors import DataError, TrainError
 from recog.testing import FAST, spelled
 
@@ -57,6 +58,22 @@ def test_interrupted_at_the_last_step_it_goes_on_to_the_same_end(corpus, tmp_pat
         run(corpus, replace(NOISY, checkpoint_seconds=1000.0), tmp_path, hooks=[*noise(), StopAt(25, Stop)])
     model, _ = run(corpus, NOISY, tmp_path, hooks=noise())
     assert same(model.state_dict(), undisturbed[0]) and rows(tmp_path) == undisturbed[1]
+
+
+def test_what_is_left_is_guessed_from_the_pace_since_it_went_on(corpus, tmp_path, monkeypatch, capsys):
+    restore = train.Training.restore
+
+    def slowly(self):
+        found = restore(self)
+        self.at.seconds += 1e6                       # as after a day beside other work
+        return found
+
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, NOISY, tmp_path, hooks=[StopAt(12 + 6, signal.SIGINT)])
+    monkeypatch.setattr(train.Training, "restore", slowly)
+    run(corpus, NOISY, tmp_path)
+    left = [float(minutes) for minutes in re.findall(r"left ([0-9.]+) min", capsys.readouterr().err)]
+    assert len(left) == 3 and max(left) < 10 and left[-1] == 0
 
 
 def test_an_interruption_during_an_evaluation_is_not_forgotten(corpus, tmp_path):
