@@ -11,27 +11,28 @@ import numpy as np
 from numba import njit
 
 from .cell import HALF, ONE, ZERO, cell, options
-from .lstm_cpu import _add_four
+from .product import product
 from .window_cpu import look
 
-BLOCK = 16                                    # lines that share a pass over the weights
 WRITING, ENDED, FULL, LOST = 0, 1, 2, 3       # what has become of a line: under way; the window has left the text; no room for more points;
 FINISH = 40                                  # points at most, from when the window leaves the text, in which the stroke of its last character ends
 STUCK = 200                                   # ... the window has not come to a further character for so many points
 
 
 class Pen(NamedTuple):
-    """The network's weights. In the order in which a layer sees it: point [3], window [V] (not layer 1), layer below [H], itself [H];
-    layer 1: point, window, itself. V, K may be 0."""
+    """The network's weights, each matrix `packed` and each bias `filled`. In the order in which a layer sees it: point [3], window [V] (not
+    layer 1), layer below [H], itself [H]; layer 1: point, window, itself. V, K may be 0."""
 
     first: np.ndarray                         # [3 + V + H, 4H], gates i, f, g, o
-    upper: np.ndarray                         # [L - 1, 3 + V + 2H, 4H]
+    upper: np.ndarray                         # L - 1 of [3 + V + 2H, 4H]
     biases: np.ndarray                        # [L, 4H]
     peepholes: np.ndarray                     # [L, 3, H]
     window: np.ndarray                        # [H, 3K]
     window_bias: np.ndarray                   # [3K]
     output: np.ndarray                        # [L H, 6M + 1]
     output_bias: np.ndarray                   # [6M + 1]
+    gaussians: int                            # K
+    components: int                           # M
 
 
 class Lines(NamedTuple):
@@ -52,30 +53,13 @@ class Lines(NamedTuple):
 
 
 @njit(**options)
-def product(x, weights, bias, z):
-    """z[b] = bias + x[b] @ weights, each sum in the same order for any B. x [B, D], weights [D, N], z [B, N]."""
-    B, D = x.shape
-    for b in range(B):
-        z[b] = bias
-    for low in range(0, B, BLOCK):
-        high = min(B, low + BLOCK)
-        for k in range(0, D - 3, 4):
-            w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-            for b in range(low, high):
-                _add_four(z[b], w0, w1, w2, w3, x[b, k], x[b, k + 1], x[b, k + 2], x[b, k + 3])
-        for k in range(D - D % 4, D):
-            for b in range(low, high):
-                _add_four(z[b], weights[k], weights[k], weights[k], weights[k], x[b, k], ZERO, ZERO, ZERO)
-
-
-@njit(**options)
 def _layer(x, weights, bias, peepholes, z, h, c):
     """One step of a layer for all lines. x [B, D]; h, c [B, H] are replaced."""
     H = h.shape[1]
     product(x, weights, bias, z)
     before = c.copy()
     for b in range(len(h)):
-        cell(z[b, :H], z[b, H:2 * H], z[b, 2 * H:3 * H], z[b, 3 * H:], peepholes[0], peepholes[1], peepholes[2], before[b], c[b], h[b])
+        cell(z[b, :H], z[b, H:2 * H], z[b, 2 * H:3 * H], z[b, 3 * H:4 * H], peepholes[0], peepholes[1], peepholes[2], before[b], c[b], h[b])
 
 
 @njit(**options)
@@ -98,15 +82,15 @@ def draw(row, bias, uniform, normal, point):
 @njit(**options)
 def write(pen, lines):
     """All lines to their ends."""
-    B, L, H, V = len(lines.count), len(pen.biases), pen.peepholes.shape[2], pen.first.shape[0] - 3 - pen.peepholes.shape[2]
-    K, U = len(pen.window_bias) // 3, lines.units.shape[1]
+    B, L, H, K, said = len(lines.count), len(pen.biases), pen.peepholes.shape[2], pen.gaussians, 6 * pen.components + 1
+    V = pen.first.shape[1] - 3 - H
     h, c = np.zeros((L, B, H), np.float32), np.zeros((L, B, H), np.float32)
     w, kappa, point = np.zeros((B, V), np.float32), np.zeros((B, K), np.float32), lines.points[:, 0].copy()
     lines.count[:] = 1
     alpha, beta, moved = np.empty(K, np.float32), np.empty(K, np.float32), np.empty(K, np.float32)
     x1, xn = np.empty((B, 3 + V + H), np.float32), np.empty((B, 3 + V + 2 * H), np.float32)
-    z, p, every = np.empty((B, 4 * H), np.float32), np.empty((B, 3 * K), np.float32), np.empty((B, L * H), np.float32)
-    rows = np.empty((B, pen.output.shape[1]), np.float32)
+    z, p = np.empty((B, pen.biases.shape[1]), np.float32), np.empty((B, len(pen.window_bias)), np.float32)
+    every, rows = np.empty((B, L * H), np.float32), np.empty((B, len(pen.output_bias)), np.float32)
     line, come = np.arange(B), np.zeros((B, 2), np.int64)                 # the line of each row of these; of each line, `_lost`
     for t in range(lines.points.shape[1]):
         going = np.flatnonzero(lines.state[line] == WRITING)
@@ -134,7 +118,7 @@ def write(pen, lines):
                 every[b, n * H:(n + 1) * H] = h[n, b]
         product(every, pen.output, pen.output_bias, rows)
         for b in range(B):
-            _go_on(t, line[b], K > 0, come[line[b]], rows[b], point[b], lines)
+            _go_on(t, line[b], K > 0, come[line[b]], rows[b, :said], point[b], lines)
 
 
 @njit(**options)

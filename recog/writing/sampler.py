@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from ..kernels.product import filled, packed
 from ..kernels.writing import ENDED, Lines, Pen, write
+from ..layers.mixture import size
 from ..models.handwriting import Handwriting
 
 ROOM, PER_LETTER = 300, 90                # points that a line may have at most: so many, and so many for each character
@@ -37,19 +41,20 @@ class Written:
 
 def pen_of(model: Handwriting) -> Pen:
     """The network's weights for the kernel."""
-    def array(*tensors) -> np.ndarray:
-        return np.ascontiguousarray(np.concatenate([t.detach().float().cpu().numpy().T for t in tensors]))
+    def array(tensors: Sequence[Tensor]) -> np.ndarray:
+        return torch.cat(tuple(tensors), 1).detach().float().cpu().numpy()
+
+    def stacked(name: str) -> np.ndarray:
+        return torch.stack([getattr(layer, name) for layer in model.layers]).detach().float().cpu().numpy()
 
     first, *upper = model.layers
-    H, seen = model.config.units, hasattr(first, "weight_wh")
-    weights = array(first.weight_ih, *([first.weight_wh] if seen else []), first.weight_hh)
-    upper_weights = [array(layer.weight_ih, layer.weight_hh) for layer in upper]
-    empty = np.zeros((0, weights.shape[0] + H, 4 * H), np.float32)
-    return Pen(weights, np.stack(upper_weights) if upper else empty, np.stack([layer.bias.detach().cpu().numpy() for layer in model.layers]),
-               np.stack([layer.peepholes.detach().cpu().numpy() for layer in model.layers]),
-               array(first.weight_window) if seen else np.zeros((H, 0), np.float32),
-               first.bias_window.detach().cpu().numpy() if seen else np.zeros(0, np.float32),
-               array(model.output.weight), model.output.bias.detach().cpu().numpy())
+    units, gaussians = model.config.units, model.config.gaussians
+    below = packed(array([first.weight_ih, *([first.weight_wh] if gaussians else []), first.weight_hh]).T)
+    above = [packed(array([layer.weight_ih, layer.weight_hh]).T) for layer in upper]
+    window = array([first.weight_window, first.bias_window[:, None]]) if gaussians else np.zeros((0, units + 1), np.float32)
+    output = array([model.output.weight, model.output.bias[:, None]])
+    return Pen(below, np.stack(above) if above else np.zeros((0, *below.shape), np.float32), filled(stacked("bias")), stacked("peepholes"),
+               packed(window[:, :-1].T), filled(window[:, -1]), packed(output[:, :-1].T), filled(output[:, -1]), gaussians, model.config.components)
 
 
 def sample(model: Handwriting, wanted: Sequence[Wanted], rows: bool = False, threads: int = 1) -> list[Written]:
@@ -65,7 +70,7 @@ def _written(pen: Pen, scale: np.ndarray, wanted: Sequence[Wanted], rows: bool) 
     B, U = len(wanted), max(1, *(len(each.units) for each in wanted))
     primed = np.array([1 if each.prime is None else max(1, len(each.prime)) for each in wanted])
     most = np.maximum([each.most or primed[b] + room(len(each.units)) for b, each in enumerate(wanted)], primed)
-    T, M = int(most.max()), pen.output.shape[1]
+    T, said = int(most.max()), size(pen.components)
     units, points = np.zeros((B, U), np.int64), np.zeros((B, T, 3), np.float32)
     uniform, normal = np.zeros((B, T, 2), np.float32), np.zeros((B, T, 2), np.float32)
     for b, each in enumerate(wanted):
@@ -77,7 +82,7 @@ def _written(pen: Pen, scale: np.ndarray, wanted: Sequence[Wanted], rows: bool) 
             points[b, :len(each.prime)] = each.prime
     lines = Lines(units, np.array([len(each.units) for each in wanted]), np.array([each.bias for each in wanted], np.float32),
                   primed, most, uniform, normal, points,
-                  np.zeros((B, T, U + 1), np.float32), np.zeros((B, T, M) if rows else (B, 0, 0), np.float32),
+                  np.zeros((B, T, U + 1), np.float32), np.zeros((B, T, said) if rows else (B, 0, 0), np.float32),
                   np.zeros(B, np.int64), np.zeros(B, np.int64))
     write(pen, lines)
     return [Written(points[b, :n] * np.array([*scale, 1], np.float32), lines.looked[b, :n, :len(each.units) + 1], lines.rows[b, :n],
