@@ -1,7 +1,8 @@
 """An ensemble: models that read the same file each in its own way. Each searches; what they find is put in order by all.
 
 The score of an answer is the mean of what the models say of it, in nats, over all CTC paths (a product of experts: Hinton 2002), plus what a
-language model and bonuses add. Networks of different front ends err in different places, and rarely agree on an error.
+language model and bonuses add. Networks of different front ends err in different places, and rarely agree on an error: most of all, one that
+follows the pen and one that sees what it drew (Liwicki & Bunke 2007).
 """
 
 from __future__ import annotations
@@ -82,8 +83,10 @@ def checked(loaded: LoadedModel, other: LoadedModel, folder: Path) -> LoadedMode
     for model in (loaded, other):
         if model.model.predictor() is not None:
             raise ModelError("is a transducer, and only models with the ctc head read together", where=folder if model is other else loaded.name)
-    if other.config.features.medium != loaded.config.features.medium:
-        raise ModelError(f"reads {other.config.features.medium}, and '{loaded.name}' {loaded.config.features.medium}", where=folder)
+    reads, first = other.config.features.medium, loaded.config.features.medium
+    if reads != first and (first, reads) != ("ink", "image"):
+        hint = "name the one that reads ink first: the other is given ink as it is drawn" if (first, reads) == ("image", "ink") else None
+        raise ModelError(f"reads {reads}, and '{loaded.name}' {first}", where=folder, hint=hint)
     if getattr(other.config.features, "rate", 0) != getattr(loaded.config.features, "rate", 0):
         raise ModelError(f"hears {other.config.features.rate} samples a second, and '{loaded.name}' {loaded.config.features.rate}", where=folder)
     if other.units.symbols != loaded.units.symbols:

@@ -21,7 +21,7 @@ from .scan import features as scan
 from .scan import layout
 from .segment import SegmentConfig, segments
 from .types import Box, Image, Ink, Waveform
-from .views import picture
+from .views import frames_of, picture
 
 BETWEEN = {"audio": " ", "ink": "\n", "image": "\n"}         # what stands between the texts of two pieces
 
@@ -118,7 +118,7 @@ def line_of_ink(loaded: LoadedModel, line: Ink, numbers: np.ndarray | None = Non
         last = math.ceil(at)
         return float(numbers[last - 1] + 1 - (last - at) if last else numbers[0])
 
-    others = tuple(_finished(pen.extract(line, model.config.features)[0], model) for model in loaded.members)
+    others = tuple(_finished(frames_of(line, model.config.features), model) for model in loaded.members)
     return Piece(_finished(frames, loaded), where, until, others=others)
 
 

@@ -19,7 +19,7 @@ from .pen.warp import InkWarpConfig
 from .scan import features as scan
 from .scan.features import ScanFeatureConfig
 from .scan.warp import ScanWarpConfig
-from .types import Image, Utterance, Waveform
+from .types import Image, Ink, Utterance, Waveform
 
 Features = FeatureConfig | InkFeatureConfig | ScanFeatureConfig
 
@@ -74,9 +74,16 @@ def sounds(utterance: Utterance, rate: int, config: ViewsConfig) -> Iterator[Wav
 
 def picture(path: Path, id: str) -> Image:
     """An image; or ink, drawn as if it had been scanned, for the same id always in the same way. Raises DataError."""
-    if not ink.is_ink(path):
-        return image.read(path)
-    return render.rendered(ink.read(path), render.RenderConfig(), np.random.default_rng([*id.encode()]))
+    return _drawn(ink.read(path), id) if ink.is_ink(path) else image.read(path)
+
+
+def frames_of(line: Ink, features: InkFeatureConfig | ScanFeatureConfig) -> np.ndarray:
+    """A line of ink, before normalization, to a network that reads ink; or, drawn, to one that reads images. Raises DataError."""
+    return pen.extract(line, features)[0] if features.medium == "ink" else scan.extract(_drawn(line, ""), features)[0]
+
+
+def _drawn(line: Ink, id: str) -> Image:
+    return render.rendered(line, render.RenderConfig(), np.random.default_rng([*id.encode()]))
 
 
 def _of_sound(utterance: Utterance, features: FeatureConfig, config: ViewsConfig) -> Iterator[np.ndarray]:
