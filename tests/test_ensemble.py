@@ -8,11 +8,12 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from inks import written
 from test_command import called
 from test_transcribe import bursts
 
 import recog
-from recog import audio, ensemble, modeldir, recipe
+from recog import audio, ensemble, ink, modeldir, recipe
 from recog.api import TranscribeOptions
 from recog.config import build as build_config
 from recog.decode import decode
@@ -22,6 +23,7 @@ from recog.errors import ConfigError, ModelError
 from recog.models.recognizer import RecognizerConfig, build
 from recog.stages import run_recipe
 from recog.text import BLANK, Units
+from recog.types import Ink
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 V = 4
@@ -145,6 +147,49 @@ def test_what_cannot_read_together_is_refused(tmp_path, folders):
         ensemble.join(list(map(str, folders)), tmp_path / "out", None, False, False)
     with pytest.raises(ModelError, match="itself several"):
         ensemble.join([str(saved(tmp_path, "third", 5)), str(tmp_path / "out")], tmp_path / "more", None, False, False)
+
+
+# --- one that follows the pen, and one that sees what it drew ---
+
+
+def of(medium, folder, seed):
+    torch.manual_seed(seed)
+    parts = {"ink": {"features": {"kind": "offsets", "normalize": "none"}, "encoder": {"kind": "blstm", "layers": 1, "units": 8}},
+             "image": {"features": {"kind": "columns", "height": 16}, "encoder": {"kind": "crnn", "channels": [2], "down": [2], "along": [2], "layers": 1, "units": 8}}}
+    config = build_config(RecognizerConfig, parts[medium] | {"decoder": {"kind": "beam", "beam": 8}}, "test")
+    units = Units("char", [BLANK, " ", *"ABC"])
+    modeldir.save(folder / medium, medium, config, build(config, len(units)), units, None, {"medium": medium, "data_licence": "none"})
+    return folder / medium
+
+
+@pytest.fixture
+def pen_and_picture(tmp_path):
+    return [of("ink", tmp_path, 1), of("image", tmp_path, 2)]
+
+
+def test_a_line_of_ink_is_read_by_both_as_a_picture_of_it_is_by_one(tmp_path, pen_and_picture):
+    ensemble.join(list(map(str, pen_and_picture)), tmp_path / "both", None, False, False)
+    ink.write(written("nvo pin lot"), tmp_path / "line.inkml")
+    pen, picture = map(modeldir.load, pen_and_picture)
+    rows = [ensemble.heard(model, [utterance(tmp_path / "line.inkml")])["a"] for model in (pen, picture)]
+    assert rows[0].shape[1] == rows[1].shape[1] and len(rows[0]) != len(rows[1])
+    found, = recog.load(tmp_path / "both").transcribe(tmp_path / "line.inkml")
+    alone, = recog.load(pen_and_picture[0]).transcribe(tmp_path / "line.inkml")
+    assert found.score != alone.score
+
+
+def test_a_dot_is_read_too(tmp_path, pen_and_picture):
+    ensemble.join(list(map(str, pen_and_picture)), tmp_path / "both", None, False, False)
+    ink.write(Ink((np.array([[3.0, 4.0, 0.0]]),)), tmp_path / "dot.inkml")
+    found, = recog.load(tmp_path / "both").transcribe(tmp_path / "dot.inkml")
+    assert isinstance(found.text, str)
+
+
+def test_what_sees_goes_second(tmp_path, pen_and_picture, folders):
+    with pytest.raises(ModelError, match="name the one that reads ink first"):
+        ensemble.join(list(map(str, reversed(pen_and_picture))), tmp_path / "out", None, False, False)
+    with pytest.raises(ModelError, match="reads audio"):
+        ensemble.join([str(pen_and_picture[0]), str(folders[0])], tmp_path / "out", None, False, False)
 
 
 # --- a run ---
