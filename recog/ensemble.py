@@ -21,6 +21,7 @@ from .decode import decode
 from .decode.align import align
 from .errors import ConfigError, DataError, ModelError
 from .features import finish
+from .kernels import ctc_totals
 from .modeldir import LoadedModel
 from .types import Decoder, Hypothesis, Utterance
 from .views import ViewsConfig, views
@@ -53,13 +54,11 @@ def placed(hypothesis: Hypothesis, log_probs: np.ndarray) -> Hypothesis:
 
 def totals(log_probs: np.ndarray, labels: Sequence[Sequence[int]]) -> np.ndarray:
     """The log-probability of each label sequence [N], over all its CTC paths; -inf where there are too few frames. log_probs [T, V]."""
-    lengths = torch.tensor([len(each) for each in labels])
-    y = torch.zeros(len(labels), max(1, int(lengths.max())), dtype=torch.long)
-    for row, each in zip(y, labels):
-        row[:len(each)] = torch.tensor(each, dtype=torch.long)
-    frames = torch.as_tensor(log_probs)[:, None].expand(-1, len(labels), -1).double()
-    found = torch.nn.functional.ctc_loss(frames, y, torch.full((len(labels),), len(log_probs)), lengths, reduction="none")
-    return -found.numpy()
+    lengths = np.array([len(each) for each in labels])
+    padded = np.zeros((len(labels), max(1, lengths.max(initial=0))), np.int64)
+    for row, each in zip(padded, labels):
+        row[:len(each)] = each
+    return ctc_totals.totals(np.ascontiguousarray(log_probs, np.float64), padded, lengths)
 
 
 def searching(component: Component) -> Component:
