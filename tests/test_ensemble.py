@@ -65,6 +65,21 @@ def test_totals_are_those_of_all_paths_and_nothing_where_there_are_too_few_frame
     assert found[5] == -np.inf
 
 
+@pytest.mark.parametrize("steep", [1, 6, 30])                                    # from where sums of probabilities do to where only logarithms do
+def test_totals_of_long_sequences_are_those_of_another_program(steep):
+    rng = np.random.default_rng(steep)
+    rows = rng.normal(size=(120, 30)) * steep
+    rows -= np.logaddexp.reduce(rows, axis=1, keepdims=True)
+    labels = [tuple(rng.integers(1, 30, count)) for count in (0, 1, 5, 40, 61, 100)] + [(3,) * 61]
+    y = torch.tensor([list(each) + [0] * (100 - len(each)) for each in labels])
+    lengths = torch.tensor([len(each) for each in labels])
+    frames = torch.from_numpy(rows)[:, None].expand(-1, len(labels), -1)
+    expected = -torch.nn.functional.ctc_loss(frames, y, torch.full((len(labels),), 120), lengths, reduction="none").numpy()
+    found = ensemble.totals(rows, labels)
+    assert found[-1] == expected[-1] == -np.inf                                    # 61 of one label need 121 frames
+    oracles.close("ensemble: totals, against torch's loss", found, expected, 1e-12)
+
+
 def test_a_model_with_too_few_frames_has_no_say_and_gives_way():
     heard, short = log_probs(6, 3), log_probs(1, 4)
     short[:] = [-40, 0, -40, -40]
