@@ -168,9 +168,16 @@ def _child(place: ranks.Place, port: int, told: Connection, work: Callable, argu
         with ranks.joined(place):
             tell("value", work(*arguments))
     except ranks.Lost:
-        sys.exit(LOST)
+        _leave(LOST)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _leave(INTERRUPTED)
     except (RecogError, OSError) as error:
         tell("error", error)
-        sys.exit(1)
+        _leave(1)
+
+
+def _leave(status: int) -> None:
+    """Ends the process as it is: torch's threads still wait for the others, and would abort it in a proper end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
