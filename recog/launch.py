@@ -170,14 +170,14 @@ def _child(place: ranks.Place, port: int, told: Connection, work: Callable, argu
     except ranks.Lost:
         _leave(LOST)
     except KeyboardInterrupt:
-        _leave(INTERRUPTED)
+        sys.exit(INTERRUPTED)            # all stop together: what this rank last said to the others may still be on its way
     except (RecogError, OSError) as error:
         tell("error", error)
         _leave(1)
 
 
 def _leave(status: int) -> None:
-    """Ends the process as it is: torch's threads still wait for the others, and would abort it in a proper end."""
+    """Ends a rank that failed as it is: torch's threads still wait for the others, and would abort it in a proper end."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
